@@ -1,0 +1,84 @@
+/* weir: begin, end, and what is between: init, pump, flush, shutdown, fork, status. Recording needs none of it. */
+#ifndef WEIR_LIFECYCLE_H
+#define WEIR_LIFECYCLE_H
+
+#include <weir/base.h>
+
+WEIR_BEGIN_DECLS_
+
+enum weir_log_level {
+	WEIR_LOG_ENV, /* OTEL_LOG_LEVEL: none, error, warn, info, debug; warn without it */
+	WEIR_LOG_NONE,
+	WEIR_LOG_ERROR,
+	WEIR_LOG_WARN,
+	WEIR_LOG_INFO,
+	WEIR_LOG_DEBUG,
+};
+/* Takes a line without its newline. From any thread of yours that sets things up and from weir's; never from a record, never
+ * under a lock; each message at most once a minute. It may record, and may not set up. */
+typedef void weir_log_fn(void *arg, enum weir_log_level level, const char *text);
+
+struct weir_options { /* what is set wins over its OTEL_ variable */
+	WEIR_SIZE_(weir_options);
+	const char *service_name, *service_version; /* OTEL_SERVICE_NAME */
+	struct weir_attrs resource;                 /* over OTEL_RESOURCE_ATTRIBUTES, key by key */
+	weir_log_fn *log;                           /* NULL: warnings and errors to standard error */
+	void *log_arg;
+	enum weir_log_level log_level;
+	bool no_thread;         /* the host calls weir_pump */
+	bool no_process;        /* without process_* metrics */
+	uint64_t tick_ns;       /* 0: one second; 1 ms to 1 hour */
+	uint64_t segment_bytes; /* room for cells: 0: 1 GiB, of which only what is used is paid; it counts only before first use */
+};
+
+/* Starts weir's thread, which looks after dead threads' shards and runs exporters. A second call changes nothing and is
+ * WEIR_OK; after weir_shutdown it starts again. All signals stay with the host's threads.
+ * Threads: any. Signals: no. Blocks: no. Allocates: yes. Owns: text and attributes are copied; log_arg is the caller's.
+ * Errors: WEIR_EINVAL (options), WEIR_ENOMEM (no thread could be had). */
+WEIR_API int weir_init(const struct weir_options *options);
+
+/* With no_thread: does what is due, within budget_ns as far as callbacks and exporters allow. next_ns: when to come again,
+ * from now; may be NULL.
+ * Threads: one at a time (a second one returns at once). Signals: no. Blocks: in your callbacks and exporters.
+ * Allocates: yes. Owns: nothing. Errors: WEIR_EINVAL (weir has its own thread, or is not started). */
+WEIR_API int weir_pump(uint64_t budget_ns, uint64_t *next_ns);
+
+/* Every exporter sends what is recorded by now. WEIR_OK: all delivered.
+ * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: nothing.
+ * Errors: WEIR_ETIMEOUT, WEIR_EIO (an exporter failed), WEIR_EINVAL (not started). */
+WEIR_API int weir_flush(uint64_t timeout_ns);
+
+/* Flushes, then stops weir's threads and closes the exporters. Twice is harmless; recording and reading go on.
+ * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: nothing.
+ * Errors: as weir_flush; after WEIR_ETIMEOUT what is stuck is left behind, and does no harm. */
+WEIR_API int weir_shutdown(uint64_t timeout_ns);
+
+/* In a forked child: starts weir's threads again, for the child's own numbers, which begin at zero. Recording needs no call.
+ * The Prometheus endpoint stays the parent's: start another on its own port.
+ * Threads: the forked one. Signals: no. Blocks: no. Allocates: yes. Owns: nothing.
+ * Errors: WEIR_ENOMEM; WEIR_EINVAL where weir was not started before fork. */
+WEIR_API int weir_after_fork(void);
+
+/* Attaches the thread, and opens all blocks that exist, so that its records make no system call (game loops, audio, seccomp).
+ * Threads: any. Signals: safe. Blocks: on the registry's lock. Allocates: weir's own pages. Owns: nothing.
+ * Errors: WEIR_ENOMEM. */
+WEIR_API int weir_thread_attach(void);
+
+struct weir_status {
+	WEIR_SIZE_(weir_status);
+	const char *home; /* where the cells are: "memfd", "private: memfd_create was refused", "none yet" */
+	uint64_t instruments, refused, series, overflowed; /* overflowed: records that went to an overflow series */
+	uint64_t segment_bytes, heap_bytes;                /* in use: the segment's pages; the registry, tables and the like */
+	uint64_t shards, blocks;
+	uint64_t dropped_records; /* the sum of those below */
+	uint64_t dropped_refused, dropped_value, dropped_labels, dropped_memory, dropped_reentry, dropped_contended;
+	uint64_t values_cleaned, values_cut; /* label values mended: what was no UTF-8 text, what was over 1024 bytes */
+	uint64_t snapshots, snapshot_ns;     /* how many; the last one's time */
+	uint64_t exports_failed;
+};
+/* size must be set: status.size = sizeof status.
+ * Threads: any. Signals: no. Blocks: no. Allocates: no. Owns: home is static. Errors: WEIR_EINVAL. */
+WEIR_API int weir_status_read(struct weir_status *status);
+
+WEIR_END_DECLS_
+#endif

@@ -1,0 +1,212 @@
+/* L3: where instruments come from: modules that are loaded and unloaded, and definitions made at run time. Writer of its
+ * data: the holder of the core lock. */
+#include "registry.h"
+
+#include "atomic.h"
+#include "log.h"
+#include "observe.h"
+#include "pages.h"
+
+#include <string.h>
+
+void weir_module_load_v1_(weir_entry_ *first, weir_entry_ *last, const void *in_module)
+{
+	struct weir__refusal why;
+	struct weir__guard guard;
+
+	(void)in_module;
+	/* Each file of the module comes with the same range: what has a record is passed over. */
+	for (weir_entry_ *entry = first; entry != NULL && entry < last; entry++) {
+		if (*entry == NULL || weir__load_acquire(&(*entry)->state_->series_) != NULL ||
+		    weir__load_relaxed(&(*entry)->state_->reserved_) != 0)
+			continue;
+		if (!weir__enter(&guard))
+			return; /* memory is at its end: the first record tries again */
+		why.text[0] = '\0';
+		if (weir__register(*entry, NULL, &why) == NULL && why.error != WEIR_ENOMEM)
+			weir__store_relaxed(&(*entry)->state_->reserved_, 1u);
+		weir__leave(&guard);
+		if (why.text[0] != '\0')
+			weir__log_later(why.text);
+	}
+}
+
+void weir_module_unload_v1_(weir_entry_ *first, weir_entry_ *last, const void *in_module)
+{
+	/* The registry has copies of all that it exports, and keeps no pointer into the module; but callbacks may. */
+	(void)first;
+	(void)last;
+	weir__callbacks_unload(in_module);
+}
+
+/* ---- at run time ---- */
+
+enum { SHAPE_WORDS = 8 + WEIR__BOUNDS_MAX };
+
+static size_t shape_words(uint64_t words[SHAPE_WORDS], const struct weir_instrument_options *o)
+{
+	size_t count = 0;
+
+	words[count++] = o != NULL ? o->unit : WEIR_ONE;
+	if (o != NULL && (o->slo_threshold != 0 || o->slo_objective_ppm != 0)) {
+		words[count++] = WEIR_SHAPE_SLO_;
+		words[count++] = o->slo_objective_ppm;
+		words[count++] = o->slo_threshold;
+	}
+	if (o != NULL && (o->range_lowest != 0 || o->range_highest != 0)) {
+		words[count++] = WEIR_SHAPE_RANGE_;
+		words[count++] = o->range_lowest;
+		words[count++] = o->range_highest;
+	} else if (o != NULL && o->bounds != NULL) {
+		words[count++] = WEIR_SHAPE_BOUNDS_;
+		memcpy(words + count, o->bounds, o->bounds_count * sizeof *words);
+		count += o->bounds_count;
+	}
+	return count;
+}
+
+/* Options of another size: an older caller's are filled up with defaults, a newer one's tail must be empty. */
+static bool take_options(struct weir_instrument_options *taken, const struct weir_instrument_options *o)
+{
+	const char *bytes = (const char *)o;
+
+	memset(taken, 0, sizeof *taken);
+	if (o == NULL)
+		return true;
+	if (o->size < sizeof o->size)
+		return false;
+	for (size_t i = sizeof *taken; i < o->size; i++)
+		if (bytes[i] != 0)
+			return false;
+	memcpy(taken, o, o->size < sizeof *taken ? o->size : sizeof *taken);
+	return true;
+}
+
+/* Every kind's first member is its struct weir_instrument, so that one function makes them all. */
+static int create(const struct weir_instrument **made, unsigned kind, WEIR_DEFINITION_)
+{
+	static struct weir_state refused_state = {&weir_layout_none_v1, NULL, 0, 1};
+	static const char *const refused_text[] = {"refused", "", NULL};
+	static const struct weir_instrument refused = {&refused_state, refused_text, NULL, 0, 0, 1, 0, 0, 0};
+	struct weir_instrument_options taken;
+	struct weir__refusal why = {WEIR_OK, ""};
+	uint64_t words[SHAPE_WORDS];
+	size_t labels_count = 0, text_bytes;
+	struct weir_instrument *d;
+	struct weir_state *state;
+	struct weir__guard guard;
+	const char **text;
+
+	*made = &refused;
+	while (labels != NULL && labels[labels_count] != NULL)
+		labels_count++;
+	if (!take_options(&taken, options) || labels_count > 1000 || taken.bounds_count > 1000 || help == NULL) {
+		weir_private_log(WEIR_LOG_ERROR, "%.80s is refused: %s", name != NULL ? name : "(null)",
+		                 help == NULL ? "it has no help text" : "its options are not of a size that this version knows");
+		return WEIR_EINVAL;
+	}
+	if (taken.bounds_count > WEIR__BOUNDS_MAX) {
+		weir_private_log(WEIR_LOG_ERROR, "%.80s is refused: more than 62 bounds", name != NULL ? name : "(null)");
+		return WEIR_EINVAL;
+	}
+	if (!weir__enter(&guard))
+		return WEIR_ENOMEM;
+	text_bytes = (labels_count + 3) * sizeof *text;
+	d = weir__pages_take(sizeof *d + sizeof *state + text_bytes);
+	if (d == NULL) {
+		weir__leave(&guard);
+		return WEIR_ENOMEM;
+	}
+	state = (struct weir_state *)(void *)(d + 1);
+	text = (const char **)(void *)(state + 1);
+	text[0] = name;
+	text[1] = help;
+	for (size_t i = 0; i < labels_count; i++)
+		text[2 + i] = labels[i];
+	state->layout_ = kind == WEIR_HISTOGRAM_KIND ? &weir_layout_none_v1 : NULL;
+	d->state_ = state;
+	d->text_ = text;
+	d->labels_ = (uint16_t)labels_count;
+	d->abi_ = 1;
+	d->kind_ = (uint8_t)kind;
+	d->unit_ = (uint8_t)taken.unit;
+	if (kind == WEIR_HISTOGRAM_KIND) {
+		d->shape_ = words;
+		d->shape_words_ = (uint16_t)shape_words(words, &taken);
+	}
+	if (weir__register(d, &taken, &why) != NULL) {
+		const struct weir__instrument *i = state->series_;
+
+		/* from here on it speaks of the registry's copies */
+		text[0] = i->name;
+		text[1] = i->help;
+		for (size_t k = 0; k < labels_count; k++)
+			text[2 + k] = i->labels[k];
+		d->shape_ = NULL;
+		d->shape_words_ = 0;
+		*made = d;
+	}
+	weir__leave(&guard);
+	if (why.error != WEIR_OK)
+		weir_private_log(WEIR_LOG_ERROR, "%s", why.text);
+	return why.error;
+}
+
+int weir_counter_create(const struct weir_counter **counter, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)counter, WEIR_COUNTER_KIND, name, help, labels, options);
+}
+
+int weir_updown_create(const struct weir_updown **updown, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)updown, WEIR_UPDOWN_KIND, name, help, labels, options);
+}
+
+int weir_gauge_create(const struct weir_gauge **gauge, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)gauge, WEIR_GAUGE_KIND, name, help, labels, options);
+}
+
+int weir_float_gauge_create(const struct weir_float_gauge **gauge, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)gauge, WEIR_FLOAT_GAUGE_KIND, name, help, labels, options);
+}
+
+int weir_histogram_create(const struct weir_histogram **histogram, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)histogram, WEIR_HISTOGRAM_KIND, name, help, labels, options);
+}
+
+int weir_info_create(const struct weir_info **info, WEIR_DEFINITION_)
+{
+	return create((const struct weir_instrument **)(void *)info, WEIR_INFO_KIND, name, help, labels, options);
+}
+
+int weir_observed_create(const struct weir_observed **observed, enum weir_kind kind, WEIR_DEFINITION_)
+{
+	/* another kind is refused by name, as unknown */
+	return create((const struct weir_instrument **)(void *)observed,
+	              kind == WEIR_OBSERVED_COUNTER_KIND || kind == WEIR_OBSERVED_GAUGE_KIND ? (unsigned)kind : 0u, name, help,
+	              labels, options);
+}
+
+int weir_instrument_configure(const char *name, const struct weir_instrument_options *options)
+{
+	struct weir_instrument_options taken;
+	struct weir__refusal why = {WEIR_OK, ""};
+	struct weir__guard guard;
+	int error;
+
+	if (options == NULL || !take_options(&taken, options))
+		return WEIR_EINVAL;
+	if (taken.bounds != NULL || taken.bounds_count != 0 || taken.range_lowest != 0 || taken.range_highest != 0 ||
+	    taken.slo_threshold != 0 || taken.slo_objective_ppm != 0 || taken.unit != WEIR_ONE)
+		return WEIR_EUNSUPPORTED;
+	if (!weir__enter(&guard))
+		return WEIR_ENOMEM;
+	error = weir__configure(name, &taken, &why);
+	weir__leave(&guard);
+	if (why.text[0] != '\0')
+		weir_private_log(WEIR_LOG_ERROR, "%s", why.text);
+	return error;
+}

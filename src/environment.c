@@ -1,0 +1,264 @@
+/* L5: the environment, read once at weir_init. See environment.h. Empty is unset; what is wrong is told and passed over. */
+#define _GNU_SOURCE
+#include "environment.h"
+
+#include "snapshot.h"
+
+#include <weir/abi/private.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+bool weir__take_options(void *taken, size_t taken_size, const void *given, size_t given_size)
+{
+	const char *bytes = given;
+
+	memset(taken, 0, taken_size);
+	if (given == NULL)
+		return true;
+	if (given_size < sizeof(size_t))
+		return false;
+	for (size_t i = taken_size; i < given_size; i++)
+		if (bytes[i] != 0)
+			return false;
+	memcpy(taken, given, given_size < taken_size ? given_size : taken_size);
+	return true;
+}
+
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+enum weir_log_level weir__environment_log_level(void)
+{
+	static const char *const names[] = {"none", "error", "warn", "info", "debug"};
+	const char *value = variable("OTEL_LOG_LEVEL");
+
+	for (int i = 0; value != NULL && i < 5; i++)
+		if (strcasecmp(value, names[i]) == 0)
+			return (enum weir_log_level)(WEIR_LOG_NONE + i);
+	if (value != NULL)
+		weir_private_log(WEIR_LOG_WARN, "OTEL_LOG_LEVEL=%.40s is not known: warn is taken", value);
+	return WEIR_LOG_WARN;
+}
+
+uint64_t weir__environment_interval_ns(void)
+{
+	const char *value = variable("OTEL_METRIC_EXPORT_INTERVAL");
+	unsigned long long ms;
+	char *end;
+
+	if (value == NULL)
+		return WEIR_S(60);
+	errno = 0;
+	ms = strtoull(value, &end, 10);
+	if (*end != '\0' || errno != 0 || value[0] == '-' || ms == 0 || ms > 86400000) {
+		weir_private_log(WEIR_LOG_WARN, "OTEL_METRIC_EXPORT_INTERVAL=%.40s is no number of milliseconds: 60000 is taken", value);
+		return WEIR_S(60);
+	}
+	return WEIR_MS((uint64_t)ms);
+}
+
+/* ---- the resource ---- */
+
+enum { ATTRS_MAX = 128, TEXT_BYTES = 16384 };
+
+/* Kept for ever, and reachable from the newest: a snapshot may point to a former one. */
+struct resource {
+	struct weir_attrs attrs;
+	struct resource *former;
+	struct weir_attr list[ATTRS_MAX];
+	size_t used;
+	char text[TEXT_BYTES];
+};
+static struct resource *newest; /* writer: weir_init and weir_after_fork, one at a time */
+
+static char *keep(struct resource *r, const char *bytes, size_t len)
+{
+	char *at = r->text + r->used;
+
+	if (len + 1 > TEXT_BYTES - r->used)
+		return NULL;
+	memcpy(at, bytes, len);
+	at[len] = '\0';
+	r->used += len + 1;
+	return at;
+}
+
+/* Sets a key; a later one wins. */
+static void set(struct resource *r, const char *key, struct weir_attr value)
+{
+	size_t at = 0;
+
+	while (at < r->attrs.count && strcmp(r->list[at].key.ptr, key) != 0)
+		at++;
+	if (at == ATTRS_MAX)
+		return;
+	if (value.type == WEIR_ATTR_STR) {
+		value.as.str.ptr = keep(r, value.as.str.ptr != NULL ? value.as.str.ptr : "", value.as.str.len);
+		if (value.as.str.ptr == NULL)
+			return;
+	}
+	if (at == r->attrs.count) {
+		const char *kept = keep(r, key, strlen(key));
+
+		if (kept == NULL)
+			return;
+		value.key = weir_str_of(kept);
+		r->attrs.count++;
+	} else {
+		value.key = r->list[at].key;
+	}
+	r->list[at] = value;
+}
+
+static void set_text(struct resource *r, const char *key, const char *text)
+{
+	if (text != NULL)
+		set(r, key, weir_attr_str(key, text));
+}
+
+/* What the copy's list points to lies in the copy. */
+static void copy(struct resource *to, const struct resource *from)
+{
+	to->attrs = (struct weir_attrs){to->list, 0};
+	to->used = 0;
+	for (size_t i = 0; i < from->attrs.count; i++)
+		set(to, from->list[i].key.ptr, from->list[i]);
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* key=value,key=value, percent-encoded; one bad pair discards the whole. */
+static void set_from_variable(struct resource *r)
+{
+	const char *text = variable("OTEL_RESOURCE_ATTRIBUTES");
+	struct resource *trial;
+
+	if (text == NULL || (trial = malloc(sizeof *trial)) == NULL)
+		return;
+	copy(trial, r);
+	while (*text != '\0') {
+		size_t pair = strcspn(text, ","), equals = strcspn(text, "="), to = 0;
+		char key[256], value[1025];
+
+		while (pair != 0 && (*text == ' ' || *text == '\t'))
+			text++, pair--, equals -= equals != 0;
+		if (equals == 0 || equals >= pair || equals >= sizeof key)
+			break;
+		memcpy(key, text, equals);
+		for (key[equals] = '\0'; equals != 0 && key[strlen(key) - 1] == ' ';)
+			key[strlen(key) - 1] = '\0';
+		for (size_t i = equals + 1; i < pair && to < sizeof value - 1; i++) {
+			if (text[i] == '%' && i + 2 < pair && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+				value[to++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+				i += 2;
+			} else if (text[i] == '%') {
+				to = sizeof value;
+			} else {
+				value[to++] = text[i];
+			}
+		}
+		if (to >= sizeof value - 1)
+			break;
+		set(trial, key, weir_attr_str_n(key, weir_str_n(value, to)));
+		text += pair;
+		text += *text == ',';
+	}
+	if (*text == '\0') {
+		copy(r, trial);
+	} else {
+		weir_private_log(WEIR_LOG_WARN, "OTEL_RESOURCE_ATTRIBUTES is not key=value,... and is passed over");
+	}
+	free(trial);
+}
+
+static void set_instance(struct resource *r)
+{
+	uint8_t id[16];
+	char text[37];
+	int at = 0;
+
+	if (getrandom(id, sizeof id, GRND_NONBLOCK) != (ssize_t)sizeof id)
+		return;
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	for (int i = 0; i < 16; i++)
+		at += snprintf(text + at, sizeof text - (size_t)at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", id[i]);
+	set_text(r, "service.instance.id", text);
+}
+
+int weir__environment_resource(const struct weir_options *o)
+{
+	struct resource *r = calloc(1, sizeof *r);
+	char path[512], name[256];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+	const char *exe;
+	struct utsname host;
+
+	if (r == NULL)
+		return WEIR_ENOMEM;
+	r->attrs.ptr = r->list;
+	path[len > 0 ? len : 0] = '\0';
+	exe = strrchr(path, '/');
+	exe = exe != NULL ? exe + 1 : "unknown";
+	snprintf(name, sizeof name, "unknown_service:%.200s", exe);
+	set_text(r, "service.name", name);
+	set_instance(r);
+	set_text(r, "telemetry.sdk.language", "c");
+	set_text(r, "telemetry.sdk.name", "weir");
+	set_text(r, "telemetry.sdk.version", WEIR_VERSION_TEXT);
+	set(r, "process.pid", weir_attr_int("process.pid", getpid()));
+	set_text(r, "process.executable.name", exe);
+	if (uname(&host) == 0) {
+		set_text(r, "host.name", host.nodename);
+		set_text(r, "host.arch", strcmp(host.machine, "x86_64") == 0 ? "amd64"
+		                         : strcmp(host.machine, "aarch64") == 0 ? "arm64" : host.machine);
+	}
+	set_text(r, "os.type", "linux");
+	set_from_variable(r);
+	set_text(r, "service.name", variable("OTEL_SERVICE_NAME"));
+	for (size_t i = 0; i < o->resource.count; i++) {
+		char key[256];
+
+		if (o->resource.ptr[i].key.len >= sizeof key)
+			continue;
+		memcpy(key, o->resource.ptr[i].key.ptr, o->resource.ptr[i].key.len);
+		key[o->resource.ptr[i].key.len] = '\0';
+		set(r, key, o->resource.ptr[i]);
+	}
+	set_text(r, "service.name", o->service_name);
+	set_text(r, "service.version", o->service_version);
+	r->former = newest;
+	newest = r;
+	weir__resource_set(&r->attrs);
+	return WEIR_OK;
+}
+
+int weir__environment_resource_again(void)
+{
+	struct resource *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return WEIR_ENOMEM;
+	r->attrs.ptr = r->list;
+	if (newest != NULL)
+		copy(r, newest);
+	set_instance(r);
+	set(r, "process.pid", weir_attr_int("process.pid", getpid()));
+	r->former = newest;
+	newest = r;
+	weir__resource_set(&r->attrs);
+	return WEIR_OK;
+}

@@ -1,0 +1,83 @@
+/* L4: weir's own metrics: what there is, what was lost, what a snapshot takes. Reported like a callback's values, before each
+ * snapshot. Writer: the snapshot's maker; each value is one relaxed store. */
+#include "snapshot.h"
+
+#include "atomic.h"
+#include "observe.h"
+#include "own.h"
+#include "pages.h"
+#include "segment.h"
+#include "shard.h"
+
+WEIR__OWN_GAUGE(instruments, WEIR_ONE, "weir_instruments", "Instruments that are registered.");
+WEIR__OWN_COUNTER(refused, WEIR_ONE, "weir_instruments_refused_total", "Definitions that were refused: see the log.");
+WEIR__OWN_GAUGE(series, WEIR_ONE, "weir_series", "Series that exist, overflow series included.");
+WEIR__OWN_COUNTER(overflowed, WEIR_ONE, "weir_overflowed_records_total",
+                  "Records that went to an overflow series, since the instrument has met its cap.", "instrument");
+WEIR__OWN_COUNTER(dropped, WEIR_ONE, "weir_dropped_records_total", "Records that were dropped.", "reason");
+WEIR__OWN_COUNTER(mended, WEIR_ONE, "weir_label_values_mended_total",
+                  "Label values that were no UTF-8 text (cleaned), or over 1024 bytes (cut), when their series was looked up.", "how");
+WEIR__OWN_GAUGE(segment, WEIR_BYTES, "weir_segment_bytes", "Pages in use of the segment that holds the cells.");
+WEIR__OWN_GAUGE(heap, WEIR_BYTES, "weir_heap_bytes", "Memory of the registry and the threads' tables.");
+WEIR__OWN_GAUGE(shards, WEIR_ONE, "weir_shards", "Shards: threads that recorded at once, at most.");
+WEIR__OWN_COUNTER(snapshots, WEIR_ONE, "weir_snapshots_total", "Snapshots made.");
+WEIR__OWN_GAUGE(snapshot_time, WEIR_SECONDS, "weir_snapshot_duration_seconds", "Time that the last snapshot took.");
+WEIR__OWN_COUNTER(failed, WEIR_ONE, "weir_exports_failed_total", "Exports that an exporter reported as failed.");
+
+static uint32_t started; /* 1 after the instruments are registered: release; acquire */
+static uint64_t exports_failed; /* writers: exporters' thread; relaxed */
+
+void weir__health_start(void)
+{
+	static const struct weir_observed *const all[] = {&instruments, &refused,  &series, &overflowed, &dropped,       &mended,
+	                                                  &segment,     &heap,     &shards, &snapshots,  &snapshot_time, &failed};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		weir__instrument_of(&all[i]->i_);
+	weir__store_release(&started, 1u);
+}
+
+void weir__health_exports_failed(uint64_t n)
+{
+	weir__add_relaxed(&exports_failed, n);
+}
+
+uint64_t weir__exports_failed(void)
+{
+	return weir__load_relaxed(&exports_failed);
+}
+
+uint64_t weir__overflowed_total(void)
+{
+	uint64_t sum = 0;
+
+	for (const struct weir__instrument *i = weir__instruments_first(); i != NULL; i = weir__load_acquire(&i->next))
+		if (weir__load_acquire(&i->overflow) != NULL)
+			sum += weir__cell_sum(i->folded_cell);
+	return sum;
+}
+
+void weir__health_refresh(void)
+{
+	static const char *const reasons[WEIR__LOSSES] = {"refused", "value", "labels", "memory", "reentry", "contended"};
+	struct weir_observer *o = weir__observer_internal();
+
+	if (weir__load_acquire(&started) == 0)
+		return;
+	weir_observer_report(o, &instruments, weir__instruments_count());
+	weir_observer_report(o, &refused, (int64_t)weir__refused_total());
+	weir_observer_report(o, &series, (int64_t)weir__series_total());
+	for (const struct weir__instrument *i = weir__instruments_first(); i != NULL; i = weir__load_acquire(&i->next))
+		if (weir__load_acquire(&i->overflow) != NULL)
+			weir_observer_report_with(o, &overflowed, (int64_t)weir__cell_sum(i->folded_cell), i->name);
+	for (int why = 0; why < WEIR__LOSSES; why++)
+		weir_observer_report_with(o, &dropped, (int64_t)weir__lost((enum weir__loss)why), reasons[why]);
+	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(false), "cleaned");
+	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(true), "cut");
+	weir_observer_report(o, &segment, (int64_t)weir__segment_bytes());
+	weir_observer_report(o, &heap, (int64_t)(weir__pages_bytes() + weir__shards_bytes()));
+	weir_observer_report(o, &shards, weir__shards_count());
+	weir_observer_report(o, &snapshots, (int64_t)weir__snapshots_total());
+	weir_observer_report(o, &snapshot_time, (int64_t)weir__snapshot_last_ns());
+	weir_observer_report(o, &failed, (int64_t)weir__exports_failed());
+}

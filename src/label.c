@@ -1,0 +1,140 @@
+/* L1: names, values, keys. See label.h. Pure: no data of its own. */
+#include "label.h"
+
+#include <weir/abi/hot.h>
+
+#include <string.h>
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool weir__name_is_valid(const char *name)
+{
+	size_t len = 0;
+
+	if (name == NULL || !is_letter(name[0]))
+		return false;
+	for (; name[len] != '\0'; len++)
+		if (len == 255 || !(is_letter(name[len]) || is_digit(name[len]) || strchr(".:/-", name[len]) != NULL))
+			return false;
+	return true;
+}
+
+bool weir__label_is_valid(const char *label)
+{
+	if (label == NULL || !is_letter(label[0]) || (label[0] == '_' && label[1] == '_'))
+		return false;
+	for (size_t i = 0; label[i] != '\0'; i++)
+		if (i == 255 || !(is_letter(label[i]) || is_digit(label[i]) || label[i] == '.'))
+			return false;
+	return true;
+}
+
+static void cut_suffix(char *text, const char *suffix)
+{
+	size_t len = strlen(text), cut = strlen(suffix);
+
+	if (len > cut && strcmp(text + len - cut, suffix) == 0)
+		text[len - cut] = '\0';
+}
+
+void weir__name_canonical(char out[256], const char *name, unsigned unit)
+{
+	static const char *const suffix[] = {"", "_seconds", "_bytes", "_ratio"};
+	size_t i = 0;
+
+	for (; name[i] != '\0' && i < 255; i++)
+		out[i] = is_letter(name[i]) || is_digit(name[i]) || name[i] == ':' ? name[i] : '_';
+	out[i] = '\0';
+	cut_suffix(out, "_total");
+	if (unit < sizeof suffix / sizeof *suffix)
+		cut_suffix(out, suffix[unit]);
+}
+
+/* The length of the character at s, of at most left bytes; 0 when it is none that may stand in a label's value. */
+static size_t character(const uint8_t *s, size_t left)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
+	uint32_t c;
+
+	if (len == 0 || len > left || s[0] > 0xf4)
+		return 0;
+	if (len == 1)
+		return (s[0] >= 0x20 && s[0] != 0x7f) || s[0] == '\n' ? 1 : 0;
+	c = s[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3fu);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || (c >= 0x80 && c < 0xa0))
+		return 0;
+	return len;
+}
+
+size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how)
+{
+	const uint8_t *from = (const uint8_t *)in.ptr;
+	size_t at = 0, to = 0, len = in.ptr != NULL ? in.len : 0;
+
+	while (at < len) {
+		size_t step = character(from + at, len - at), put = step != 0 ? step : 3;
+
+		if (to + put > WEIR__VALUE_MAX) {
+			how->cut = true;
+			break;
+		}
+		if (step != 0) {
+			memcpy(out + to, from + at, step);
+		} else {
+			memcpy(out + to, "\xef\xbf\xbd", 3);
+			how->cleaned = true;
+			step = 1;
+		}
+		at += step;
+		to += put;
+	}
+	out[to] = '\0';
+	return to;
+}
+
+bool weir__key_is_plain(const uint64_t *words, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		for (uint64_t w = words[i]; w != 0; w >>= 8) {
+			uint8_t c = (uint8_t)w;
+
+			if (c >= 0x7f || (c < 0x20 && c != '\n' && c != 0))
+				return false;
+		}
+	return true;
+}
+
+uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t *hash, struct weir_str value)
+{
+	size_t len = value.ptr != NULL ? value.len : 0, whole = len / 8;
+
+	if (whole + 1 > most - at)
+		return 0;
+	for (size_t i = 0; i <= whole; i++) {
+		uint64_t word = 0;
+
+		if (i < whole)
+			memcpy(&word, value.ptr + 8 * i, 8);
+		else if (len % 8 != 0)
+			memcpy(&word, value.ptr + 8 * i, len % 8);
+		if (i < whole ? weir__zero_bytes(word) != 0 : len % 8 != 0 && memchr(value.ptr + 8 * i, 0, len % 8) != NULL)
+			return 0;
+		words[at++] = word;
+		*hash = weir__hash_step(*hash, word);
+	}
+	return at;
+}

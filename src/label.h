@@ -1,0 +1,127 @@
+/* L1: names of instruments and labels, and the values of labels: what is allowed, how values are mended, and the key that a
+ * list of values is looked up by. Pure.
+ *
+ * The key. Each value stands in whole words of 8 bytes, its last word ending in at least one zero byte (a value of 8 n bytes
+ * is followed by a zero word). Values hold no NUL, so that the sequence of words tells lists apart as tuples: ("ab", "c")
+ * and ("a", "bc") differ in words, and also where their hashes are equal. */
+#ifndef WEIR_LABEL_H
+#define WEIR_LABEL_H
+
+#include <weir/base.h>
+
+enum {
+	WEIR__LABELS_MAX = 16,
+	WEIR__VALUE_MAX = 1024, /* bytes */
+	WEIR__KEY_WORDS = 64,   /* built on the stack; longer lists go the slow way */
+	WEIR__KEY_WORDS_MAX = WEIR__LABELS_MAX * (WEIR__VALUE_MAX / 8 + 1),
+};
+
+bool weir__name_is_valid(const char *name);
+bool weir__label_is_valid(const char *label);
+/* As Prometheus will call it, without unit and _total: two names that become equal conflict. out: 256 bytes. */
+void weir__name_canonical(char out[256], const char *name, unsigned unit);
+
+struct weir__mended {
+	bool cleaned, cut;
+};
+/* out: WEIR__VALUE_MAX + 1 bytes; returns the length. What is no UTF-8, and control characters but newline, become U+FFFD;
+ * past 1024 bytes it is cut at a character. */
+size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how);
+/* True when the words hold nothing but printable ASCII and newline: such a key needs no mending. */
+bool weir__key_is_plain(const uint64_t *words, uint32_t count);
+
+#if defined(__SIZEOF_INT128__)
+__extension__ typedef unsigned __int128 weir__u128;
+#endif
+static inline uint64_t weir__fold(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+	weir__u128 product = (weir__u128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	uint64_t product = (a ^ a >> 32) * (b | 1);
+
+	return product ^ product >> 32;
+#endif
+}
+
+static inline uint64_t weir__hash_step(uint64_t hash, uint64_t word)
+{
+	/* The multiplication does not wait for the hash so far: words go through side by side. */
+	return (hash << 5 | hash >> 59) ^ weir__fold(word ^ UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd6e8feb86659fd93));
+}
+
+static inline uint64_t weir__hash_end(uint64_t hash)
+{
+	return weir__fold(hash ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
+}
+
+/* 0x80 in each zero byte of x up to the first, which is what is asked for. */
+static inline uint64_t weir__zero_bytes(uint64_t x)
+{
+	return (x - UINT64_C(0x0101010101010101)) & ~x & UINT64_C(0x8080808080808080);
+}
+
+/* Appends the words of a text to words[at..]; the new count, or 0 when they do not fit (most), or when the text holds a NUL
+ * (values with a length only). Also steps the hash. */
+uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t *hash, struct weir_str value);
+
+/* The same for a C string, without measuring it first: aligned words are read, which never cross into a page that the string
+ * does not touch, and a word is read only where the one before had no NUL. Sanitizers see whole words, so they get the other. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WEIR__BYTEWISE
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define WEIR__BYTEWISE
+#endif
+#endif
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define WEIR__BYTEWISE
+#endif
+
+static inline __attribute__((always_inline)) uint32_t weir__key_append_text(uint64_t *words, uint32_t at, uint32_t most,
+                                                                           uint64_t *hash, const char *text)
+{
+#ifdef WEIR__BYTEWISE
+	return weir__key_append(words, at, most, hash, weir_str_of(text));
+#else
+	typedef uint64_t __attribute__((may_alias)) word;
+	unsigned offset;
+	const word *from;
+	uint64_t h = *hash, next, ahead;
+
+	if (text == NULL)
+		text = "";
+	offset = (unsigned)((uintptr_t)text & 7u) * 8u;
+	from = (const word *)((uintptr_t)text & ~(uintptr_t)7u);
+	next = *from++ >> offset;
+	/* next: what is left of the word last read, its valid bytes below 64 - offset bits */
+	for (;;) {
+		uint64_t whole = next, zeros = weir__zero_bytes(offset != 0 ? next | UINT64_MAX << (64u - offset) : next);
+
+		if (zeros == 0 && offset != 0) { /* the string goes on into the following aligned word */
+			ahead = *from++;
+			whole |= ahead << (64u - offset);
+			zeros = weir__zero_bytes(whole);
+			next = ahead >> offset;
+		} else if (zeros == 0) {
+			next = *from++;
+		}
+		if (at >= most)
+			return 0;
+		if (zeros != 0) { /* keep the bytes below the first NUL */
+			uint64_t first = zeros & (0 - zeros);
+
+			whole &= (first >> 7) - 1;
+			words[at++] = whole;
+			*hash = weir__hash_step(h, whole);
+			return at;
+		}
+		words[at++] = whole;
+		h = weir__hash_step(h, whole);
+	}
+#endif
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* L0: the log callback, its level and its patience. See log.h. Writers: weir__log_set, and whoever logs, under a spin of its
+ * own that is never held across the callback. */
+#define _GNU_SOURCE
+#include "log.h"
+
+#include "atomic.h"
+#include "port.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LATER = 8, LINE = 512, REMEMBERED = 128 };
+enum { FREE, WRITING, READY };
+
+static struct {
+	/* Writers: weir__log_set; readers: any thread. One pair at a time is good enough for a callback that is set at start. */
+	weir_log_fn *log;
+	void *arg;
+	enum weir_log_level level;
+	struct {
+		uint32_t state; /* FREE -> WRITING by compare-and-swap; READY by release; FREE again by the flusher's release */
+		char text[LINE];
+	} later[LATER];
+	struct {
+		uint32_t hash;
+		uint64_t until_ns;
+	} remembered[REMEMBERED]; /* relaxed words: a race repeats a message, or keeps one back */
+} logging = {.level = WEIR_LOG_WARN};
+
+void weir__log_set(weir_log_fn *log, void *arg, enum weir_log_level level)
+{
+	weir__store_relaxed(&logging.arg, arg);
+	weir__store_release(&logging.log, log);
+	weir__store_relaxed(&logging.level, level);
+}
+
+static bool said_lately(const char *text)
+{
+	uint64_t now = weir__clock_ns();
+	uint32_t hash = 2166136261u, at;
+
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	at = hash % REMEMBERED;
+	if (weir__load_relaxed(&logging.remembered[at].hash) == hash &&
+	    now < weir__load_relaxed(&logging.remembered[at].until_ns))
+		return true;
+	weir__store_relaxed(&logging.remembered[at].hash, hash);
+	weir__store_relaxed(&logging.remembered[at].until_ns, now + UINT64_C(60000000000));
+	return false;
+}
+
+static void say(enum weir_log_level level, const char *text)
+{
+	weir_log_fn *log = weir__load_acquire(&logging.log);
+	int saved = errno;
+
+	if (log != NULL) {
+		log(weir__load_relaxed(&logging.arg), level, text);
+	} else {
+		char line[LINE + 32];
+		int len = snprintf(line, sizeof line, "weir: %s%s\n",
+		                   level == WEIR_LOG_ERROR ? "error: " : level == WEIR_LOG_WARN ? "warning: " : "", text);
+
+		if (len > 0 && write(STDERR_FILENO, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1) < 0)
+			len = 0; /* there is nobody to tell */
+	}
+	errno = saved;
+}
+
+void weir_private_log(enum weir_log_level level, const char *format, ...)
+{
+	char text[LINE];
+	va_list args;
+
+	if (level > weir__load_relaxed(&logging.level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (!said_lately(text))
+		say(level, text);
+}
+
+void weir__log_later_about(const char *what, const char *name)
+{
+	for (int i = 0; i < LATER; i++) {
+		uint32_t state = FREE;
+		size_t first = strlen(what), second = strlen(name);
+
+		if (weir__load_relaxed(&logging.later[i].state) == READY &&
+		    strncmp(logging.later[i].text, what, first) == 0) /* one of a kind is enough until the next tick */
+			return;
+		if (!weir__cas_acquire(&logging.later[i].state, &state, (uint32_t)WRITING))
+			continue;
+		if (first > LINE - 1)
+			first = LINE - 1;
+		if (second > LINE - 1 - first)
+			second = LINE - 1 - first;
+		memcpy(logging.later[i].text, what, first);
+		memcpy(logging.later[i].text + first, name, second);
+		logging.later[i].text[first + second] = '\0';
+		weir__store_release(&logging.later[i].state, (uint32_t)READY);
+		return;
+	}
+}
+
+void weir__log_later(const char *text)
+{
+	weir__log_later_about("", text);
+}
+
+void weir__log_flush(void)
+{
+	for (int i = 0; i < LATER; i++) {
+		uint32_t state = READY;
+		char text[LINE];
+
+		if (!weir__cas_acquire(&logging.later[i].state, &state, (uint32_t)WRITING))
+			continue;
+		memcpy(text, logging.later[i].text, LINE);
+		weir__store_release(&logging.later[i].state, (uint32_t)FREE);
+		weir_private_log(WEIR_LOG_ERROR, "%s", text);
+	}
+}

@@ -1,0 +1,252 @@
+/* L3: callbacks. See observe.h. Writers: the list under the life lock; running by the thread that runs. */
+#define _GNU_SOURCE
+#include "observe.h"
+
+#include "atomic.h"
+#include "registry.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALLBACKS_MAX = 1024 };
+
+struct weir_observer {
+	uint32_t round;
+};
+struct weir_callback {
+	weir_observe_fn *observe;
+	void *arg;
+	const void *module; /* where observe lies; NULL: not known */
+	bool gone;          /* destroyed from within its run, which frees it. Under the life lock */
+};
+
+static const void *module_of(const void *address)
+{
+	Dl_info info;
+
+	return dladdr(address, &info) != 0 ? info.dli_fbase : NULL;
+}
+
+static struct {
+	struct weir_callback *list[CALLBACKS_MAX]; /* under the life lock; NULL: free */
+	uint32_t count;                            /* callbacks that are there; readers: any, relaxed */
+	uint32_t high;                             /* places used so far */
+	struct weir_callback *running;             /* under the life lock */
+	int runner;                                /* the thread that runs it; 0: none. Under the life lock */
+	uint32_t finished;                         /* counts runs; a futex for who waits */
+	uint32_t round;                            /* of the runner; readers: snapshots, by the instruments' rounds */
+	void (*start)(void);
+} callbacks;
+
+void weir__callbacks_on_first(void (*start)(void))
+{
+	weir__store_release(&callbacks.start, start);
+}
+
+uint32_t weir__callbacks_count(void)
+{
+	return weir__load_relaxed(&callbacks.count);
+}
+
+int weir_callback_new(struct weir_callback **callback, weir_observe_fn *observe, void *arg)
+{
+	struct weir__wiped *wiped = weir__wiped();
+	struct weir_callback *c;
+	void (*start)(void);
+	uint32_t at = 0;
+	void *address;
+
+	if (callback == NULL || observe == NULL)
+		return WEIR_EINVAL;
+	*callback = NULL;
+	c = wiped != NULL ? calloc(1, sizeof *c) : NULL;
+	if (c == NULL)
+		return WEIR_ENOMEM;
+	c->observe = observe;
+	c->arg = arg;
+	memcpy(&address, &observe, sizeof address);
+	c->module = module_of(address); /* here, since the dynamic linker has a lock of its own */
+	weir__lock(&wiped->life);
+	while (at < CALLBACKS_MAX && callbacks.list[at] != NULL)
+		at++;
+	if (at == CALLBACKS_MAX) {
+		weir__unlock(&wiped->life);
+		free(c);
+		return WEIR_ELIMIT;
+	}
+	callbacks.list[at] = c;
+	if (at >= callbacks.high)
+		callbacks.high = at + 1;
+	weir__store_relaxed(&callbacks.count, callbacks.count + 1);
+	weir__unlock(&wiped->life);
+	*callback = c;
+	start = weir__load_acquire(&callbacks.start);
+	if (start != NULL)
+		start();
+	return WEIR_OK;
+}
+
+/* Takes it from the list; waits while another thread runs it. With the life lock held; it is given up meanwhile. */
+static void take_away(struct weir__wiped *wiped, uint32_t at)
+{
+	struct weir_callback *c = callbacks.list[at];
+	bool within = callbacks.running == c && callbacks.runner == weir__tid();
+
+	callbacks.list[at] = NULL;
+	weir__store_relaxed(&callbacks.count, callbacks.count - 1);
+	if (within) {
+		c->gone = true;
+		return;
+	}
+	while (callbacks.running == c) {
+		uint32_t finished = weir__load_acquire(&callbacks.finished);
+
+		weir__unlock(&wiped->life);
+		weir__futex_wait(&callbacks.finished, finished, UINT64_MAX);
+		weir__lock(&wiped->life);
+	}
+	free(c);
+}
+
+void weir_callback_destroy(struct weir_callback *c)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	if (c == NULL || wiped == NULL)
+		return;
+	weir__lock(&wiped->life);
+	for (uint32_t at = 0; at < callbacks.high; at++)
+		if (callbacks.list[at] == c) {
+			take_away(wiped, at);
+			break;
+		}
+	weir__unlock(&wiped->life);
+}
+
+void weir__callbacks_unload(const void *in_module)
+{
+	struct weir__wiped *wiped = weir__callbacks_count() != 0 ? weir__wiped() : NULL;
+	const void *module = wiped != NULL ? module_of(in_module) : NULL;
+
+	if (module == NULL)
+		return;
+	weir__lock(&wiped->life);
+	for (uint32_t at = 0; at < callbacks.high; at++)
+		if (callbacks.list[at] != NULL && callbacks.list[at]->module == module)
+			take_away(wiped, at);
+	weir__unlock(&wiped->life);
+}
+
+bool weir__callbacks_run(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+	struct weir_observer observer;
+
+	if (wiped == NULL)
+		return false;
+	weir__lock(&wiped->life);
+	if (callbacks.runner != 0) {
+		weir__unlock(&wiped->life);
+		return false;
+	}
+	callbacks.runner = weir__tid();
+	observer.round = ++callbacks.round;
+	for (uint32_t at = 0; at < callbacks.high; at++) {
+		struct weir_callback *c = callbacks.list[at];
+
+		if (c == NULL)
+			continue;
+		callbacks.running = c;
+		weir__unlock(&wiped->life);
+		c->observe(&observer, c->arg);
+		weir__lock(&wiped->life);
+		callbacks.running = NULL;
+		if (c->gone)
+			free(c);
+		weir__store_release(&callbacks.finished, callbacks.finished + 1);
+		weir__futex_wake(&callbacks.finished, INT32_MAX);
+	}
+	callbacks.runner = 0;
+	weir__unlock(&wiped->life);
+	return true;
+}
+
+void weir__callbacks_forget(void)
+{
+	callbacks.running = NULL;
+	callbacks.runner = 0;
+}
+
+/* ---- reporting ---- */
+
+struct weir_observer *weir__observer_internal(void)
+{
+	static struct weir_observer internal = {UINT32_MAX};
+
+	return &internal;
+}
+
+static void report(struct weir_observer *observer, const struct weir_instrument *d, struct weir__series *s, bool floating, int64_t value,
+                   double real)
+{
+	struct weir__instrument *i = d->state_->series_;
+	uint64_t *block, bits = (uint64_t)value;
+
+	if (s == NULL || observer == NULL)
+		return;
+	if (i->kind != WEIR_OBSERVED_COUNTER_KIND && i->kind != WEIR_OBSERVED_GAUGE_KIND) {
+		weir__lose(WEIR__LOST_REFUSED);
+		return;
+	}
+	if (i->kind == WEIR_OBSERVED_COUNTER_KIND && (floating ? !(real >= 0) : value < 0)) {
+		weir__lose(WEIR__LOST_VALUE);
+		return;
+	}
+	block = s->cell != 0 ? weir_tls_v1[s->cell / 512] : NULL;
+	if (block == NULL)
+		block = weir__block_of(s->cell);
+	if (block == NULL)
+		return;
+	/* The first report decides whether a series is a double: before it the bits are 0, which is both. */
+	if (weir__load_relaxed(&s->round) == 0 && floating)
+		weir__store_release(&s->floating, true);
+	if (weir__load_relaxed(&s->floating)) {
+		static const double divisor[] = {1, 1e9, 1, 1e6};
+
+		bits = weir_double_bits_(floating ? real : (double)value / divisor[i->unit]);
+	} else if (floating) {
+		static const double factor[] = {1, 1e9, 1, 1e6};
+		double scaled = real * factor[i->unit];
+
+		bits = (uint64_t)(int64_t)(scaled >= 9.2e18 ? 9.2e18 : scaled <= -9.2e18 ? -9.2e18 : scaled == scaled ? scaled : 0);
+	}
+	weir__store_relaxed(&block[s->cell % 512], bits);
+	weir__store_release(&s->round, observer->round);
+	weir__store_release(&i->round, observer->round);
+}
+
+void weir_observer_report(struct weir_observer *observer, const struct weir_observed *i, int64_t value)
+{
+	report(observer, &i->i_, weir__resolve(&i->i_, NULL, 0), false, value, 0);
+}
+
+void weir_observer_report_float(struct weir_observer *observer, const struct weir_observed *i, double real)
+{
+	report(observer, &i->i_, weir__resolve(&i->i_, NULL, 0), true, 0, real);
+}
+
+void weir_observer_report_values(struct weir_observer *observer, const struct weir_observed *i, int64_t value, WEIR_VALUES_)
+{
+	report(observer, &i->i_, weir__resolve(&i->i_, values, count), false, value, 0);
+}
+
+void weir_observer_report_float_values(struct weir_observer *observer, const struct weir_observed *i, double real, WEIR_VALUES_)
+{
+	report(observer, &i->i_, weir__resolve(&i->i_, values, count), true, 0, real);
+}
+
+void weir_report_with_v1_(struct weir_observer *observer, const struct weir_instrument *i, int64_t value, struct weir_labels_ l)
+{
+	report(observer, i, weir__resolve_text(i, l), false, value, 0);
+}

@@ -1,0 +1,30 @@
+/* L5: the one thread that ticks, the second one that runs what is not weir's, and the lists of what it runs. Invariant: what
+ * may wait (callbacks, exporters) never runs on the first thread, nor under a lock. */
+#ifndef WEIR_PIPELINE_H
+#define WEIR_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct weir__pipeline_options {
+	uint64_t tick_ns;
+	bool pumped, process;
+};
+int weir__pipeline_start(const struct weir__pipeline_options *options);
+/* Stops the threads and closes the exporters; WEIR_ETIMEOUT: one is stuck, and left to itself. */
+int weir__pipeline_stop(uint64_t deadline_ns);
+bool weir__pipeline_runs(void); /* in this process */
+bool weir__pipeline_was_started(void); /* in this process, or in the one it was forked from */
+int weir__pipeline_restart(void);      /* in a forked child */
+bool weir__pipeline_is_pumped(void);
+int weir__pipeline_flush(uint64_t deadline_ns);
+int weir__pipeline_pump(uint64_t budget_ns, uint64_t *next_ns);
+
+/* exporter.c: runs those that are due (all: every one); the first error. *next_ns is lowered to the earliest due time. */
+int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns);
+void weir__exporters_close(void);
+uint32_t weir__exporters_count(void);
+void weir__exporters_on_change(void (*changed)(void));
+void weir__exporters_forget(void);
+
+#endif

@@ -1,0 +1,142 @@
+/* L5: process_* metrics. See process.h. What /proc does not tell is not exported. Writer: the tick. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include "observe.h"
+#include "own.h"
+#include "port.h"
+#include "registry.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+WEIR__OWN_COUNTER(cpu, WEIR_SECONDS, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+WEIR__OWN_GAUGE(resident, WEIR_BYTES, "process_resident_memory_bytes", "Resident memory size in bytes.");
+WEIR__OWN_GAUGE(virtual_size, WEIR_BYTES, "process_virtual_memory_bytes", "Virtual memory size in bytes.");
+WEIR__OWN_GAUGE(open_fds, WEIR_ONE, "process_open_fds", "Number of open file descriptors.");
+WEIR__OWN_GAUGE(max_fds, WEIR_ONE, "process_max_fds", "Maximum number of open file descriptors.");
+WEIR__OWN_GAUGE(start_time, WEIR_SECONDS, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
+WEIR__OWN_GAUGE(threads, WEIR_ONE, "process_threads", "Number of OS threads in the process.");
+
+static size_t read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, text, size - 1) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* The fields of /proc/self/stat behind the name, which may hold anything: [0] is the state, field 3. */
+static int stat_fields(unsigned long long field[30])
+{
+	char text[1024], *at;
+	int count = 0;
+
+	if (read_file("/proc/self/stat", text, sizeof text) == 0 || (at = strrchr(text, ')')) == NULL)
+		return 0;
+	at++;
+	while (count < 30 && *at != '\0') {
+		char *end;
+
+		while (*at == ' ')
+			at++;
+		field[count++] = strtoull(at, &end, 10);
+		while (*at != ' ' && *at != '\0')
+			at++;
+	}
+	return count;
+}
+
+uint64_t weir__process_start_ticks(void)
+{
+	unsigned long long field[30] = {0};
+
+	return stat_fields(field) > 19 ? field[19] : 0;
+}
+
+void weir__process_boot_id(uint8_t id[16])
+{
+	char text[64];
+	size_t digits = 0;
+
+	memset(id, 0, 16);
+	read_file("/proc/sys/kernel/random/boot_id", text, sizeof text);
+	for (const char *at = text; *at != '\0' && digits < 32; at++) {
+		int digit = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : -1;
+
+		if (digit >= 0) {
+			id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | digit);
+			digits++;
+		}
+	}
+}
+
+void weir__process_start(void)
+{
+	static const struct weir_observed *const all[] = {&cpu,     &resident,   &virtual_size, &open_fds,
+	                                                  &max_fds, &start_time, &threads};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		weir__instrument_of(&all[i]->i_);
+}
+
+static int64_t count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd"); /* the process' own table, also seen from a thread that has another */
+	int64_t count = 0;
+
+	if (dir == NULL)
+		return -1;
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count - 2;
+}
+
+void weir__process_observe(void)
+{
+	struct weir_observer *o = weir__observer_internal();
+	unsigned long long field[30] = {0};
+	int count = stat_fields(field);
+	long ticks = sysconf(_SC_CLK_TCK);
+	struct rlimit limit;
+	struct timespec now;
+	int64_t fds;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0)
+		weir_observer_report(o, &cpu, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	if (count > 21 && ticks > 0) {
+		struct timespec boot;
+
+		weir_observer_report(o, &threads, (int64_t)field[17]);
+		weir_observer_report(o, &virtual_size, (int64_t)field[20]);
+		weir_observer_report(o, &resident, (int64_t)field[21] * sysconf(_SC_PAGESIZE));
+		/* Both clocks at one moment: the boot's wall time moves with adjustments of the clock. */
+		if (clock_gettime(CLOCK_BOOTTIME, &boot) == 0 && clock_gettime(CLOCK_REALTIME, &now) == 0) {
+			static int64_t since; /* asked once, so that the gauge stands still. Writer and reader: the tick */
+			static uint32_t of;
+
+			if (since == 0 || of != weir__generation()) {
+				int64_t started = (int64_t)(field[19] * (1000000000ull / (unsigned long long)ticks));
+
+				of = weir__generation();
+				since = ((int64_t)now.tv_sec - boot.tv_sec) * 1000000000 + now.tv_nsec - boot.tv_nsec + started;
+				since -= since % 10000000;
+			}
+			weir_observer_report(o, &start_time, since);
+		}
+	}
+	if ((fds = count_fds()) >= 0)
+		weir_observer_report(o, &open_fds, fds);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		weir_observer_report(o, &max_fds, limit.rlim_cur == RLIM_INFINITY ? INT64_MAX : (int64_t)limit.rlim_cur);
+}

@@ -1,0 +1,527 @@
+/* L3: instruments: the way in, registration, cells. See registry.h. Writer of its data: the holder of the core lock. */
+#include "registry.h"
+
+#include "atomic.h"
+#include "label.h"
+#include "pages.h"
+#include "segment.h"
+#include "shard.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CHAINS = 4096, CAP = 2000, CURSORS = 3 };
+
+static struct {
+	uint32_t generation; /* 0: nobody has entered yet. Where the wiped one is 0 and this is not: a forked child */
+	struct weir__instrument *first, **last;
+	struct weir__instrument *chains[CHAINS];
+	uint32_t count, blocks; /* blocks: the next to hand out; 1 at first */
+	uint32_t cursor[CURSORS]; /* next cell of: counters, histograms, levels; 0: a new block */
+	uint64_t levels[WEIR__BLOCKS_MAX / 64]; /* which blocks hold levels: readers: any thread, relaxed, after blocks */
+	uint64_t series, refused;
+} registry;
+static uint64_t lost[WEIR__LOSSES];
+
+void weir__lose(enum weir__loss why)
+{
+	weir__add_relaxed(&lost[why], 1u);
+}
+
+uint64_t weir__lost(enum weir__loss why)
+{
+	return weir__load_relaxed(&lost[why]);
+}
+
+/* ---- the way in ---- */
+
+/* The child's numbers begin at zero. Another thread of the parent may have been at work on a list: its end is found anew. */
+static void restart_in_child(void)
+{
+	uint64_t now = weir__wall_ns();
+
+	weir__segment_forget();
+	weir__shards_forget();
+	registry.last = &registry.first;
+	registry.count = 0;
+	for (struct weir__instrument *i = registry.first; i != NULL; i = i->next) {
+		registry.last = &i->next;
+		registry.count++;
+		i->last = &i->first;
+		i->series_count = 0;
+		for (struct weir__series *s = i->first; s != NULL; s = s->next) {
+			i->last = &s->next;
+			i->series_count++;
+			if (s->sum != NULL)
+				*s->sum = (struct weir__sum){0, 0};
+			s->start_ns = now;
+		}
+	}
+	for (int i = 0; i < WEIR__LOSSES; i++)
+		weir__store_relaxed(&lost[i], 0u);
+}
+
+bool weir__enter(struct weir__guard *guard)
+{
+	struct weir__wiped *wiped = weir__wiped();
+	int tid = weir__tid();
+
+	if (wiped == NULL) {
+		weir__lose(WEIR__LOST_MEMORY);
+		return false;
+	}
+	if (weir__load_relaxed(&wiped->core_holder) == tid) {
+		weir__lose(WEIR__LOST_REENTRY);
+		return false;
+	}
+	guard->wiped = wiped;
+	guard->mask = weir__signals_block();
+	weir__lock(&wiped->core);
+	weir__store_relaxed(&wiped->core_holder, tid);
+	if (wiped->generation == 0) {
+		bool child = registry.generation != 0;
+
+		wiped->generation = ++registry.generation;
+		if (child)
+			restart_in_child();
+	}
+	return true;
+}
+
+void weir__leave(struct weir__guard *guard)
+{
+	weir__store_relaxed(&guard->wiped->core_holder, 0);
+	weir__unlock(&guard->wiped->core);
+	weir__signals_restore(guard->mask);
+}
+
+uint32_t weir__generation(void)
+{
+	struct weir__guard guard;
+	uint32_t generation = 0;
+
+	if (weir__enter(&guard)) {
+		generation = registry.generation;
+		weir__leave(&guard);
+	}
+	return generation;
+}
+
+void weir__generation_lost(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	if (wiped != NULL)
+		memset(wiped, 0, sizeof *wiped);
+}
+
+uint64_t *weir__block_of(uint32_t cell)
+{
+	struct weir__guard guard;
+	uint64_t *block;
+
+	if (cell == 0) {
+		weir__lose(WEIR__LOST_REFUSED);
+		return NULL;
+	}
+	if (!weir__enter(&guard))
+		return NULL;
+	weir__segment_ready();
+	block = weir__shard_block(cell / WEIR__BLOCK_CELLS, weir__block_is_levels(cell / WEIR__BLOCK_CELLS));
+	weir__leave(&guard);
+	if (block == NULL)
+		weir__lose(WEIR__LOST_MEMORY);
+	return block;
+}
+
+/* ---- cells ---- */
+
+bool weir__block_is_levels(uint32_t block)
+{
+	return weir__load_relaxed(&registry.levels[block / 64]) >> block % 64 & 1;
+}
+
+uint32_t weir__cells_take(uint32_t count, bool levels)
+{
+	uint32_t *cursor = &registry.cursor[levels ? 2 : count > 1 ? 1 : 0], taken;
+
+	if (*cursor == 0 || *cursor % WEIR__BLOCK_CELLS + count > WEIR__BLOCK_CELLS) {
+		uint32_t block = registry.blocks == 0 ? 1 : registry.blocks;
+
+		if (block >= WEIR__BLOCKS_MAX)
+			return 0;
+		if (levels)
+			weir__store_relaxed(&registry.levels[block / 64],
+			                    registry.levels[block / 64] | UINT64_C(1) << block % 64);
+		weir__store_release(&registry.blocks, block + 1);
+		*cursor = block * WEIR__BLOCK_CELLS;
+	}
+	taken = *cursor;
+	*cursor += count;
+	if (*cursor % WEIR__BLOCK_CELLS == 0)
+		*cursor = 0;
+	return taken;
+}
+
+/* ---- instruments ---- */
+
+static uint32_t hash_name(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
+}
+
+/* The caller drops and counts from here on, without asking again. */
+__attribute__((format(printf, 3, 4))) static struct weir__instrument *refuse(struct weir__refusal *why, int error,
+                                                                           const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why->text, sizeof why->text, format, args);
+	va_end(args);
+	why->error = error;
+	weir__store_relaxed(&registry.refused, registry.refused + 1);
+	return NULL;
+}
+
+static const char *kind_name(unsigned kind)
+{
+	static const char *const names[] = {"?", "counter", "up-down counter", "gauge", "float gauge", "histogram", "info",
+	                                    "observed counter", "observed gauge"};
+
+	return names[kind < sizeof names / sizeof *names ? kind : 0];
+}
+
+/* The definition as one line, so that a conflict names both. */
+static void describe(char *out, size_t size, const char *name, unsigned kind, unsigned unit, const char *const *labels, size_t count)
+{
+	static const char *const units[] = {"1", "seconds", "bytes", "ratio"};
+	int used = snprintf(out, size, "%s %.80s in %s {", kind_name(kind), name, units[unit < 4 ? unit : 0]);
+
+	for (size_t i = 0; i < count && used > 0 && (size_t)used < size; i++)
+		used += snprintf(out + used, size - (size_t)used, "%s%.40s", i != 0 ? "," : "", labels[i]);
+	if (used > 0 && (size_t)used < size)
+		snprintf(out + used, size - (size_t)used, "}");
+}
+
+static bool same_list(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
+static size_t list_length(const char *const *list)
+{
+	size_t count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	return count;
+}
+
+struct weir__instrument *weir__instrument_named(const char *name, unsigned unit)
+{
+	char canonical[256];
+	struct weir__instrument *i;
+
+	weir__name_canonical(canonical, name, unit);
+	i = weir__load_acquire(&registry.chains[hash_name(canonical) % CHAINS]);
+	while (i != NULL && strcmp(i->canonical, canonical) != 0)
+		i = i->same_hash;
+	return i;
+}
+
+/* ---- what was configured before it was declared ---- */
+
+static struct configured {
+	struct configured *next;
+	char *name;
+	uint32_t max_series;
+	const char *const *constant;
+} *configured;
+
+static const char *const *copy_list(const char *const *list, size_t count)
+{
+	const char **copy = weir__pages_take((count + 1) * sizeof *copy);
+
+	for (size_t i = 0; copy != NULL && i < count; i++) {
+		copy[i] = weir__pages_text(list[i], strlen(list[i]));
+		if (copy[i] == NULL)
+			return NULL;
+	}
+	return copy;
+}
+
+static const char *constant_fault(const char *const *constant, size_t count, bool histogram)
+{
+	if (count % 2 != 0)
+		return "a constant label has no value";
+	for (size_t i = 0; i < count; i += 2) {
+		struct weir__mended how = {false, false};
+		char mended[WEIR__VALUE_MAX + 1];
+
+		if (!weir__label_is_valid(constant[i]) || (histogram && strcmp(constant[i], "le") == 0))
+			return "a constant label's name is not allowed";
+		weir__value_mend(mended, weir_str_of(constant[i + 1]), &how);
+		if (how.cleaned || how.cut)
+			return "a constant label's value is no UTF-8 text of at most 1024 bytes";
+	}
+	return NULL;
+}
+
+int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why)
+{
+	size_t count = list_length(options->constant);
+	const char *fault = constant_fault(options->constant, count, true);
+	struct weir__instrument *i = NULL;
+	struct configured *c;
+
+	if (!weir__name_is_valid(name) || fault != NULL) {
+		refuse(why, WEIR_EINVAL, "%.80s cannot be configured: %s", name != NULL ? name : "(null)",
+		       fault != NULL ? fault : "the name is not allowed");
+		return WEIR_EINVAL;
+	}
+	for (c = configured; c != NULL && strcmp(c->name, name) != 0;)
+		c = c->next;
+	if (c == NULL) {
+		c = weir__pages_take(sizeof *c);
+		if (c == NULL || (c->name = weir__pages_text(name, strlen(name))) == NULL)
+			return WEIR_ENOMEM;
+		c->next = configured;
+		configured = c;
+	}
+	if (options->max_series != 0)
+		c->max_series = options->max_series;
+	if (count != 0) {
+		c->constant = copy_list(options->constant, count);
+		if (c->constant == NULL)
+			return WEIR_ENOMEM;
+	}
+	for (i = registry.first; i != NULL && strcmp(i->name, name) != 0;)
+		i = i->next;
+	if (i == NULL)
+		return WEIR_OK;
+	if (c->max_series != 0)
+		i->max_series = c->max_series;
+	i->full = i->keyed_count >= i->max_series;
+	if (c->constant != NULL) {
+		weir__store_release(&i->constant, c->constant);
+		if (weir__segment_is_open())
+			weir__publish_instrument(i);
+	}
+	return WEIR_OK;
+}
+
+/* ---- registration ---- */
+
+static const char *labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
+                                bool histogram)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!weir__label_is_valid(labels[i]))
+			return "a label's name is not allowed";
+		if (histogram && strcmp(labels[i], "le") == 0)
+			return "le is a histogram's own label";
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(labels[i], labels[j]) == 0)
+				return "a label stands twice";
+		for (size_t j = 0; j < constant_count; j += 2)
+			if (strcmp(labels[i], constant[j]) == 0)
+				return "a label is also a constant label";
+	}
+	return NULL;
+}
+
+static bool add_layout(struct weir__instrument *i, const struct weir__shape *shape)
+{
+	struct weir_layout *layout = weir__pages_take(sizeof *layout);
+	struct weir__shape *kept;
+	uint8_t *map;
+
+	for (struct weir__instrument *other = registry.first; other != NULL && layout != NULL; other = other->next)
+		if (other->shape != NULL && memcmp(other->shape, shape, sizeof *shape) == 0) { /* maps are shared */
+			*layout = *other->layout;
+			layout->cell_ = 0;
+			i->shape = other->shape;
+			i->layout = layout;
+			return true;
+		}
+	kept = weir__pages_take(sizeof *kept);
+	map = weir__pages_take(WEIR__MAP_SLOTS);
+	if (layout == NULL || kept == NULL || map == NULL)
+		return false;
+	*kept = *shape;
+	layout->limit_ = weir__map_build(map, kept->bounds, kept->bounds_count);
+	layout->map_ = map;
+	layout->bounds_ = kept->bounds;
+	layout->buckets_ = kept->bounds_count + 1;
+	i->shape = kept;
+	i->layout = layout;
+	return true;
+}
+
+static struct weir__instrument *append(struct weir__instrument *i)
+{
+	uint32_t chain = hash_name(i->canonical) % CHAINS;
+
+	if (registry.last == NULL)
+		registry.last = &registry.first;
+	i->same_hash = registry.chains[chain];
+	weir__store_release(&registry.chains[chain], i);
+	weir__store_release(registry.last, i);
+	registry.last = &i->next;
+	weir__store_release(&registry.count, registry.count + 1);
+	return i;
+}
+
+static struct weir__instrument *make(const struct weir_instrument *d, const struct weir_instrument_options *o,
+                                     const struct weir__shape *shape, size_t constant_count, unsigned unit)
+{
+	struct weir__instrument *i = weir__pages_take(sizeof *i);
+	const char *const *labels = d->text_ + 2;
+	char canonical[256];
+
+	if (i == NULL)
+		return NULL;
+	weir__name_canonical(canonical, d->text_[0], unit);
+	i->name = weir__pages_text(d->text_[0], strlen(d->text_[0]));
+	i->help = weir__pages_text(d->text_[1] != NULL ? d->text_[1] : "", d->text_[1] != NULL ? strlen(d->text_[1]) : 0);
+	i->canonical = weir__pages_text(canonical, strlen(canonical));
+	i->labels = copy_list(labels, d->labels_);
+	i->constant = constant_count != 0 ? copy_list(o->constant, constant_count) : NULL;
+	if (i->name == NULL || i->help == NULL || i->canonical == NULL || i->labels == NULL ||
+	    (constant_count != 0 && i->constant == NULL))
+		return NULL;
+	i->id = registry.count;
+	i->labels_count = d->labels_;
+	i->kind = d->kind_;
+	i->unit = (uint8_t)unit;
+	i->levels = d->kind_ != WEIR_COUNTER_KIND && d->kind_ != WEIR_UPDOWN_KIND && d->kind_ != WEIR_HISTOGRAM_KIND;
+	i->cells = shape != NULL ? shape->bounds_count + 2 : 1;
+	i->max_series = o != NULL && o->max_series != 0 ? o->max_series : CAP;
+	i->last = &i->first;
+	for (const struct configured *c = configured; c != NULL; c = c->next)
+		if (strcmp(c->name, i->name) == 0) {
+			i->max_series = c->max_series != 0 ? c->max_series : i->max_series;
+			i->constant = c->constant != NULL ? c->constant : i->constant;
+		}
+	if (shape != NULL && !add_layout(i, shape))
+		return NULL;
+	/* An instrument without labels is a series, exported as 0 before its first use; but what a callback reports, or an info
+	 * says, exists once it is told. */
+	if (d->labels_ == 0) {
+		struct weir__series *s = weir__series_make(i, NULL, NULL, 0, 0);
+
+		if (s == NULL)
+			return NULL;
+		if (shape != NULL) {
+			struct weir_layout *own = weir__pages_take(sizeof *own);
+
+			if (own == NULL)
+				return NULL;
+			*own = *i->layout;
+			own->cell_ = s->cell;
+			i->layout = own;
+		}
+	}
+	return i;
+}
+
+/* What the caller's state needs to know, cell_ last. */
+static void resolve_state(struct weir_state *state, struct weir__instrument *i)
+{
+	if (i->layout != NULL)
+		weir__store_release(&state->layout_, i->layout);
+	weir__store_release(&state->series_, (void *)i);
+	weir__store_release(&state->cell_, i->labels_count == 0 ? i->first->cell : 0u);
+}
+
+struct weir__instrument *weir__register(const struct weir_instrument *d, const struct weir_instrument_options *o,
+                                        struct weir__refusal *why)
+{
+	size_t labels_count = d->labels_, constant_count = o != NULL ? list_length(o->constant) : 0;
+	const char *name = d->text_[0], *fault = NULL;
+	bool histogram = d->kind_ == WEIR_HISTOGRAM_KIND;
+	struct weir__instrument *i = weir__load_acquire(&d->state_->series_);
+	struct weir__shape shape;
+	unsigned unit = d->unit_;
+
+	if (i != NULL)
+		return i;
+	if (d->state_->reserved_ != 0)
+		return refuse(why, WEIR_EINVAL, "%.80s was refused before", name != NULL ? name : "");
+	if (d->abi_ != 1)
+		return refuse(why, WEIR_EUNSUPPORTED, "an instrument was made for another version of weir");
+	if (!weir__name_is_valid(name))
+		return refuse(why, WEIR_EINVAL, "the instrument's name \"%.80s\" is not allowed", name != NULL ? name : "");
+	memset(&shape, 0, sizeof shape);
+	if (labels_count > WEIR__LABELS_MAX)
+		fault = "it has more than 16 labels";
+	else if (d->kind_ == 0 || d->kind_ > WEIR_OBSERVED_GAUGE_KIND)
+		fault = "its kind is unknown";
+	else if (histogram)
+		fault = weir__shape_parse(&shape, d->shape_, d->shape_words_);
+	if (fault == NULL && histogram)
+		unit = shape.unit;
+	if (fault == NULL && unit > WEIR_RATIO)
+		fault = "its unit is unknown";
+	if (fault == NULL && o != NULL)
+		fault = constant_fault(o->constant, constant_count, histogram);
+	if (fault == NULL)
+		fault = labels_fault(d->text_ + 2, labels_count, o != NULL ? o->constant : NULL, constant_count, histogram);
+	if (fault != NULL)
+		return refuse(why, WEIR_EINVAL, "%.80s is refused: %s", name, fault);
+	i = weir__instrument_named(name, unit);
+	if (i != NULL) {
+		char here[200], there[200];
+
+		if (strcmp(i->name, name) == 0 && i->kind == d->kind_ && i->unit == unit &&
+		    same_list(i->labels, i->labels_count, d->text_ + 2, labels_count) &&
+		    (constant_count == 0 || same_list(i->constant, list_length(i->constant), o->constant, constant_count)) &&
+		    (!histogram || memcmp(i->shape, &shape, sizeof shape) == 0)) {
+			resolve_state(d->state_, i);
+			return i;
+		}
+		describe(here, sizeof here, name, d->kind_, unit, d->text_ + 2, labels_count);
+		describe(there, sizeof there, i->name, i->kind, i->unit, i->labels, i->labels_count);
+		return refuse(why, WEIR_ECONFLICT, "%s is refused: registered already is %s%s", here, there,
+		              strcmp(here, there) == 0 ? " with other bounds or constant labels" : "");
+	}
+	i = make(d, o, histogram ? &shape : NULL, constant_count, unit);
+	if (i == NULL)
+		return refuse(why, WEIR_ENOMEM, "%.80s is refused: no memory, or no cells, are left", name);
+	append(i);
+	if (weir__segment_is_open())
+		weir__publish_instrument(i);
+	resolve_state(d->state_, i);
+	return i;
+}
+
+struct weir__instrument *weir__instruments_first(void)
+{
+	return weir__load_acquire(&registry.first);
+}
+
+uint32_t weir__instruments_count(void)
+{
+	return weir__load_acquire(&registry.count);
+}
+
+uint32_t weir__blocks_count(void)
+{
+	return weir__load_acquire(&registry.blocks);
+}
+
+uint64_t weir__refused_total(void)
+{
+	return weir__load_relaxed(&registry.refused);
+}

@@ -1,0 +1,118 @@
+/* L3: what instruments and series there are: the truth, in private memory that lives as long as the process. The segment is
+ * its published copy. Includes the one way in: weir__enter.
+ *
+ * Invariants: all is appended, and published by a release store of a count or a pointer, so that readers need no lock, and a
+ * child forked at any moment finds a whole prefix. Writer of everything here: the holder of the core lock. */
+#ifndef WEIR_REGISTRY_H
+#define WEIR_REGISTRY_H
+
+#include "bucket.h"
+#include "port.h"
+
+#include <weir/metric.h>
+
+/* ---- the way in: signals blocked, the core lock held, a forked child put in order. False: no memory, or this thread is
+ * inside already (a signal handler on its way in cannot be; a callback of the system's could): the record is dropped. */
+struct weir__guard {
+	uint64_t mask;
+	struct weir__wiped *wiped;
+};
+bool weir__enter(struct weir__guard *guard);
+void weir__leave(struct weir__guard *guard);
+/* As enter and leave, for who only needs a forked child to be put in order. */
+uint32_t weir__generation(void);
+void weir__generation_lost(void); /* told by an atfork handler where fork cannot wipe */
+
+/* ---- what is lost, by reason. Writers: any thread, relaxed adds; readers: any. ---- */
+enum weir__loss {
+	WEIR__LOST_REFUSED,   /* an instrument that was refused, or a handle that is empty */
+	WEIR__LOST_VALUE,     /* above INT64_MAX, or negative where it cannot be */
+	WEIR__LOST_LABELS,    /* a wrong number of label values */
+	WEIR__LOST_MEMORY,
+	WEIR__LOST_REENTRY,
+	WEIR__LOST_CONTENDED, /* a double that others changed 1000 times meanwhile */
+	WEIR__LOSSES,
+};
+void weir__lose(enum weir__loss why);
+uint64_t weir__lost(enum weir__loss why);
+
+struct weir__sum { /* of a histogram's series, in 128 bits: writer: the holder of the snapshot lock */
+	uint64_t low, high;
+};
+struct weir__series {
+	struct weir__series *next;  /* of the instrument, in order of making; published by series_count */
+	const struct weir_str *values; /* NULL: the overflow series, or no labels */
+	struct weir__sum *sum;      /* histograms */
+	uint64_t start_ns;
+	uint32_t cell, hash, words;
+	uint32_t round;             /* observed: the round that reported it last. Writer: the callbacks' thread; relaxed */
+	bool overflow, floating;    /* floating: its level is a double. Written before the first such level */
+	uint64_t key[];
+};
+struct weir__table { /* insert-only; superseded ones are kept, since readers hold no lock */
+	uint32_t mask;
+	uint64_t slots[]; /* 16 bits of hash above 48 of pointer; 0: free. Release by insert, acquire by look-up */
+};
+struct weir__instrument {
+	struct weir__instrument *next, *same_hash; /* in order of making; of the name's chain */
+	char *name, *help, *canonical;
+	const char *const *labels;
+	const char *const *constant; /* name, value, ..., NULL; or NULL; may be replaced whole (release; acquire) */
+	uint32_t id, cells, max_series;
+	uint16_t labels_count;
+	uint8_t kind, unit;
+	bool levels; /* its cells are shared by all threads */
+	const struct weir__shape *shape;
+	const struct weir_layout *layout;
+	struct weir__table *table;            /* release; acquire */
+	struct weir__series *first, **last;   /* first: release; acquire */
+	struct weir__series *overflow;        /* release; acquire */
+	uint32_t series_count;                /* with the overflow series; release; acquire */
+	uint32_t keyed_count;                 /* without it */
+	uint32_t folded_cell;                 /* counts what went to overflow */
+	bool full;                            /* relaxed: a hint */
+	uint32_t round;                       /* observed: the newest round that reported any of it */
+};
+
+/* The record of an instrument's description; registered if it is new. NULL: refused. With the lock held. Nothing is logged
+ * there: *why tells, and is logged by who called, outside. */
+struct weir__refusal {
+	int error;
+	char text[512];
+};
+struct weir__instrument *weir__register(const struct weir_instrument *description, const struct weir_instrument_options *options,
+                                        struct weir__refusal *why);
+/* The same from anywhere: NULL and counted where it is refused. Not to be called with the lock held. */
+struct weir__instrument *weir__instrument_of(const struct weir_instrument *description);
+struct weir__instrument *weir__instrument_named(const char *name, unsigned unit); /* with the lock held */
+/* Caps and constant labels told before the name is declared. With the lock held. */
+int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why);
+
+struct weir__instrument *weir__instruments_first(void); /* acquire; then next, as many as the count */
+uint32_t weir__instruments_count(void);
+uint32_t weir__blocks_count(void); /* blocks that hold cells, and one more: acquire */
+uint64_t weir__series_total(void);
+uint64_t weir__refused_total(void);
+uint64_t weir__mended_total(bool cut);
+bool weir__block_is_levels(uint32_t block);
+
+/* Cells for a series: the first one; 0: none are left. With the lock held. */
+uint32_t weir__cells_take(uint32_t count, bool levels);
+/* Makes the series of these words (already mended) if the cap allows, else gives the overflow series. With the lock held. */
+struct weir__series *weir__series_make(struct weir__instrument *instrument, const struct weir_str *values, const uint64_t *words,
+                                       uint32_t count, uint64_t hash);
+struct weir__series *weir__series_find(const struct weir__instrument *instrument, const uint64_t *words, uint32_t count,
+                                       uint64_t hash);
+/* The series of these values, made if need be; NULL: counted, why. ptr NULL is the empty value. From anywhere. */
+struct weir__series *weir__resolve(const struct weir_instrument *description, const struct weir_str *values, size_t count);
+struct weir__series *weir__resolve_text(const struct weir_instrument *description, struct weir_labels_ labels);
+
+/* Puts what the registry has into the segment, as far as it is not there: one at a time, or all in a fresh one. */
+void weir__publish_instrument(const struct weir__instrument *instrument);
+void weir__publish_series(const struct weir__instrument *instrument, const struct weir__series *series);
+void weir__segment_ready(void); /* opens it, and fills a fresh one. With the lock held */
+
+/* The block of a cell for this thread; NULL: lost, and counted. From anywhere. */
+uint64_t *weir__block_of(uint32_t cell);
+
+#endif

@@ -1,0 +1,38 @@
+/* L2: the segment as its writer sees it: pages taken one by one, records and strings put into them. Layout: abi/segment.h.
+ * Invariant: structure is never read back from it; what weir needs to know of it stands in private memory. All functions are
+ * called with the core lock held, but the figures. */
+#ifndef WEIR_SEGMENT_H
+#define WEIR_SEGMENT_H
+
+#include <weir/abi/segment.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Opens it if there is none: a memfd, or private memory where that is refused. False: no memory. */
+bool weir__segment_open(void);
+bool weir__segment_is_open(void);
+void weir__segment_capacity(uint64_t bytes); /* of the next one */
+
+/* A zeroed page, populated, not yet listed; NULL where there is none. Then publish it. */
+void *weir__segment_page(uint32_t *page);
+void weir__segment_publish_cells(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t block);
+
+/* Text, interned: its offset; 0 where memory is at its end. Long text is cut to fit a page, at a character. text must stay. */
+uint32_t weir__segment_string(const char *text, size_t len);
+/* A record, copied in and published by its first word. */
+bool weir__segment_record(const void *record, uint32_t bytes);
+
+/* What one tick tells its readers. Any thread. */
+void weir__segment_heartbeat(uint64_t now_ns, uint64_t dropped, uint64_t overflowed);
+void weir__segment_owner(uint64_t start_time, const uint8_t boot_id[16]);
+
+/* In a forked child: private memory goes over the parent's segment, so that no late store reaches it, and there is none. */
+void weir__segment_forget(void);
+
+/* Figures, for any thread. */
+const char *weir__segment_home(void);
+uint64_t weir__segment_bytes(void);
+
+#endif

@@ -1,0 +1,211 @@
+/* L2: shards: their tables, their leases. See shard.h. Writers: the holder of the core lock; readers of the published words:
+ * snapshots, and each thread its own table. */
+#include "shard.h"
+
+#include "atomic.h"
+#include "port.h"
+#include "segment.h"
+
+#include <weir/abi/hot.h>
+
+#include <string.h>
+
+enum { HEADER = 256, TABLE_BYTES = WEIR__BLOCKS_MAX * sizeof(uint64_t *) + WEIR__PAGE, PAGES = TABLE_BYTES / WEIR__PAGE };
+
+/* Begins the first page of the table's mapping, so that a thread with one series pays for one page of it. All of it is wiped
+ * on fork, which is why the list of shards is dropped there. */
+struct shard {
+	int owner;      /* tid. Under the core lock; so neither order nor compare-and-swap is needed: a lease taken over is
+	                 * ordered after its former owner's last store by the kernel, which said that the thread is gone */
+	uint32_t index;
+	int pid;        /* whose thread the owner is: a process made by clone(CLONE_VM) cannot ask after another's threads */
+	uint64_t writable[(PAGES + 63) / 64]; /* pages opened so far */
+};
+_Static_assert(sizeof(struct shard) <= HEADER, "the header fits before the table");
+
+/* Never written: it stays zero pages of .bss. */
+static uint64_t *nulls[WEIR__BLOCKS_MAX];
+WEIR_API __thread uint64_t *const *weir_tls_v1 = (uint64_t *const *)nulls;
+WEIR_API const struct weir_layout weir_layout_none_v1 = {NULL, NULL, 0, 0, 0};
+
+static struct {
+	struct shard *list[WEIR__SHARDS_MAX]; /* each written once, before count; readers: snapshots (acquire on count) */
+	uint32_t count;
+	uint32_t cursor; /* where attach looks next */
+	uint64_t *levels[WEIR__BLOCKS_MAX]; /* written once, release; readers: any, acquire */
+} shards;
+
+static uint64_t **table_of(struct shard *shard)
+{
+	return (uint64_t **)(void *)((char *)shard + HEADER);
+}
+
+static struct shard *shard_of(uint64_t *const *table)
+{
+	return (struct shard *)(void *)((uintptr_t)table - HEADER);
+}
+
+static bool is_attached(void)
+{
+	return weir_tls_v1 != (uint64_t *const *)nulls;
+}
+
+static bool open_page(struct shard *shard, uint32_t page)
+{
+	if (shard->writable[page / 64] >> page % 64 & 1)
+		return true;
+	if (!weir__make_writable((char *)shard + (size_t)page * WEIR__PAGE, WEIR__PAGE))
+		return false;
+	shard->writable[page / 64] |= UINT64_C(1) << page % 64;
+	return true;
+}
+
+static struct shard *make(int tid, int pid)
+{
+	struct shard *shard;
+
+	if (shards.count >= WEIR__SHARDS_MAX)
+		return NULL;
+	shard = weir__map(TABLE_BYTES, false, true);
+	if (shard == NULL)
+		return NULL;
+	if (!weir__make_writable(shard, WEIR__PAGE)) {
+		weir__unmap(shard, TABLE_BYTES);
+		return NULL;
+	}
+	shard->writable[0] = 1;
+	shard->index = shards.count;
+	shard->owner = tid;
+	shard->pid = pid;
+	shards.list[shards.count] = shard;
+	weir__store_release(&shards.count, shards.count + 1);
+	return shard;
+}
+
+/* Free: nobody's, or its thread is gone. A tid that is mine and yet not my table means that the former thread of my number
+ * is dead. Under the lock, so that nobody takes the number anew between the question and the answer's use. */
+static bool take(struct shard *shard, int tid, int pid)
+{
+	if (shard->owner != 0 && shard->owner != tid && (shard->pid != pid || !weir__thread_is_gone(shard->owner)))
+		return false;
+	if (shard->pid != 0 && shard->pid != pid)
+		return false;
+	shard->owner = tid;
+	shard->pid = pid;
+	return true;
+}
+
+bool weir__shard_attach(void)
+{
+	static uint64_t refused_until; /* at memory's end it is not asked for at each record */
+	struct shard *shard = NULL;
+	int tid, pid;
+
+	if (is_attached())
+		return true;
+	tid = weir__tid();
+	pid = weir__pid();
+	for (uint32_t looked = 0; looked < 8 && looked < shards.count && shard == NULL; looked++) {
+		struct shard *candidate = shards.list[shards.cursor++ % shards.count];
+
+		if (take(candidate, tid, pid))
+			shard = candidate;
+	}
+	if (shard == NULL && (refused_until == 0 || weir__clock_ns() >= refused_until)) {
+		shard = make(tid, pid);
+		refused_until = shard != NULL ? 0 : weir__clock_ns() + UINT64_C(100000000);
+	}
+	if (shard == NULL)
+		return false;
+	weir_tls_v1 = (uint64_t *const *)table_of(shard);
+	return true;
+}
+
+uint64_t *weir__shard_block(uint32_t block, bool levels)
+{
+	struct shard *shard;
+	uint64_t **entry, *cells;
+	uint32_t page;
+
+	if (block == 0 || block >= WEIR__BLOCKS_MAX || !weir__shard_attach())
+		return NULL;
+	shard = shard_of(weir_tls_v1);
+	entry = &table_of(shard)[block];
+	if (*entry != NULL)
+		return *entry;
+	if (!open_page(shard, (uint32_t)(((uintptr_t)entry - (uintptr_t)shard) / WEIR__PAGE)))
+		return NULL;
+	cells = levels ? shards.levels[block] : NULL;
+	if (cells == NULL) {
+		cells = weir__segment_page(&page);
+		if (cells == NULL)
+			return NULL;
+		weir__segment_publish_cells(page, levels ? WEIR_PAGE_LEVELS : WEIR_PAGE_CELLS,
+		                            levels ? WEIR__LEVELS_OWNER : shard->index + 1, block);
+		if (levels)
+			weir__store_release(&shards.levels[block], cells);
+	}
+	weir__store_release(entry, cells);
+	return cells;
+}
+
+void weir__shards_reap(uint32_t most)
+{
+	static uint32_t cursor;
+	int pid = weir__pid();
+
+	for (uint32_t looked = 0; looked < most && looked < shards.count; looked++) {
+		struct shard *shard = shards.list[cursor++ % shards.count];
+
+		if (shard->owner != 0 && shard->pid == pid && weir__thread_is_gone(shard->owner))
+			shard->owner = 0;
+	}
+}
+
+void weir__shards_forget(void)
+{
+	struct shard *mine = is_attached() ? shard_of(weir_tls_v1) : NULL;
+
+	for (uint32_t i = 0; i < shards.count; i++)
+		if (shards.list[i] != mine)
+			weir__unmap(shards.list[i], TABLE_BYTES);
+	for (uint32_t i = 0; i < WEIR__BLOCKS_MAX; i++)
+		if (shards.levels[i] != NULL)
+			shards.levels[i] = NULL;
+	shards.count = 0;
+	shards.cursor = 0;
+	if (mine != NULL) { /* it was wiped, header and all; where that cannot be, the header tells what to wipe */
+		for (uint32_t page = 0; page < PAGES && !weir__can_wipe(); page++)
+			if (mine->writable[page / 64] >> page % 64 & 1)
+				memset((char *)mine + (page == 0 ? HEADER : (size_t)page * WEIR__PAGE), 0,
+				       WEIR__PAGE - (page == 0 ? HEADER : 0u));
+		*mine = (struct shard){.owner = weir__tid(), .index = 0, .pid = weir__pid(), .writable = {1}};
+		shards.list[0] = mine;
+		weir__store_release(&shards.count, 1u);
+	}
+}
+
+uint32_t weir__shards_count(void)
+{
+	return weir__load_acquire(&shards.count);
+}
+
+const uint64_t *weir__shard_peek(uint32_t shard, uint32_t block)
+{
+	return weir__load_acquire(&table_of(shards.list[shard])[block]);
+}
+
+uint64_t *weir__level_peek(uint32_t block)
+{
+	return weir__load_acquire(&shards.levels[block]);
+}
+
+uint64_t weir__shards_bytes(void)
+{
+	return (uint64_t)weir__shards_count() * WEIR__PAGE; /* the pages that each has written; the rest reads as zeros */
+}
+
+uint64_t *const *weir__shard_nulls(void)
+{
+	return (uint64_t *const *)nulls;
+}

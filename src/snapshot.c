@@ -1,0 +1,344 @@
+/* L4: making a snapshot, and its cursors. See snapshot.h. Writer: the maker, under the snapshot lock, which also guards the
+ * upper halves of the histograms' sums. */
+#include "snapshot.h"
+
+#include "atomic.h"
+#include "shard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct seen_family {
+	const struct weir__instrument *instrument;
+	const char *const *constant;
+	uint32_t series_count;
+	uint64_t *highs; /* upper halves of sums, by series; NULL: all 0 */
+};
+struct weir_snapshot {
+	uint64_t time_ns;
+	const struct weir_attrs *resource;
+	uint32_t families_count, blocks;
+	uint64_t *totals; /* by cell */
+	struct seen_family families[];
+};
+
+static const struct weir_attrs *resource; /* release by set; acquire by snapshots */
+static struct {
+	uint64_t count, last_ns; /* readers: any, relaxed */
+} made;
+
+void weir__resource_set(const struct weir_attrs *attrs)
+{
+	weir__store_release(&resource, attrs);
+}
+
+uint64_t weir__snapshots_total(void)
+{
+	return weir__load_relaxed(&made.count);
+}
+
+uint64_t weir__snapshot_last_ns(void)
+{
+	return weir__load_relaxed(&made.last_ns);
+}
+
+/* Relaxed loads: each cell on its own only ever grows, so that a later sum is never less; nothing is asked of their order. */
+static void sum_block(uint64_t *to, uint32_t block, uint32_t shards)
+{
+	bool empty = true;
+
+	if (weir__block_is_levels(block)) {
+		const uint64_t *page = weir__level_peek(block);
+
+		for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
+			to[i] = page != NULL ? weir__load_relaxed(&page[i]) : 0;
+		return;
+	}
+	for (uint32_t shard = 0; shard < shards; shard++) {
+		const uint64_t *page = weir__shard_peek(shard, block);
+
+		if (page == NULL)
+			continue;
+		if (empty)
+			for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
+				to[i] = weir__load_relaxed(&page[i]);
+		else
+			for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
+				to[i] += weir__load_relaxed(&page[i]);
+		empty = false;
+	}
+	if (empty)
+		memset(to, 0, WEIR__BLOCK_CELLS * sizeof *to);
+}
+
+uint64_t weir__cell_sum(uint32_t cell)
+{
+	uint32_t block = cell / WEIR__BLOCK_CELLS, at = cell % WEIR__BLOCK_CELLS, shards;
+	uint64_t sum = 0;
+
+	weir__generation();
+	if (block == 0)
+		return 0;
+	if (weir__block_is_levels(block)) {
+		const uint64_t *page = weir__level_peek(block);
+
+		return page != NULL ? weir__load_relaxed(&page[at]) : 0;
+	}
+	shards = weir__shards_count();
+	for (uint32_t shard = 0; shard < shards; shard++) {
+		const uint64_t *page = weir__shard_peek(shard, block);
+
+		sum += page != NULL ? weir__load_relaxed(&page[at]) : 0;
+	}
+	return sum;
+}
+
+/* A sum of 64 bits has wrapped where it went back. The snapshot lock is held, so that sums come in order. */
+static bool carry_sums(struct weir_snapshot *snapshot)
+{
+	for (uint32_t f = 0; f < snapshot->families_count; f++) {
+		struct seen_family *family = &snapshot->families[f];
+		const struct weir__series *s = weir__load_acquire(&family->instrument->first);
+
+		if (family->instrument->kind != WEIR_HISTOGRAM_KIND)
+			continue;
+		for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next)) {
+			uint64_t low = snapshot->totals[s->cell];
+
+			s->sum->high += low < s->sum->low;
+			s->sum->low = low;
+			if (s->sum->high == 0)
+				continue;
+			if (family->highs == NULL)
+				family->highs = calloc(family->series_count, sizeof *family->highs);
+			if (family->highs == NULL)
+				return false;
+			family->highs[n] = s->sum->high;
+		}
+	}
+	return true;
+}
+
+static struct weir_snapshot *collect(void)
+{
+	uint32_t count = weir__instruments_count(), blocks, shards;
+	struct weir_snapshot *snapshot = calloc(1, sizeof *snapshot + count * sizeof *snapshot->families);
+	const struct weir__instrument *i = weir__instruments_first();
+
+	if (snapshot == NULL)
+		return NULL;
+	snapshot->time_ns = weir__wall_ns();
+	snapshot->resource = weir__load_acquire(&resource);
+	snapshot->families_count = count;
+	for (uint32_t f = 0; f < count; f++, i = weir__load_acquire(&i->next)) {
+		snapshot->families[f].instrument = i;
+		snapshot->families[f].constant = weir__load_acquire(&i->constant);
+		snapshot->families[f].series_count = weir__load_acquire(&i->series_count);
+	}
+	/* Behind the counts: a series that was counted has its block counted. */
+	blocks = weir__blocks_count();
+	shards = weir__shards_count();
+	snapshot->blocks = blocks;
+	snapshot->totals = malloc(((size_t)blocks + 1) * WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
+	if (snapshot->totals == NULL) {
+		free(snapshot);
+		return NULL;
+	}
+	memset(snapshot->totals, 0, WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
+	for (uint32_t block = 1; block < blocks; block++)
+		sum_block(snapshot->totals + (size_t)block * WEIR__BLOCK_CELLS, block, shards);
+	if (!carry_sums(snapshot)) {
+		weir_snapshot_destroy(snapshot);
+		return NULL;
+	}
+	return snapshot;
+}
+
+int weir_snapshot_new(struct weir_snapshot **snapshot)
+{
+	uint64_t began = weir__clock_ns();
+	struct weir__wiped *wiped;
+
+	*snapshot = NULL;
+	if (weir__generation() == 0)
+		return WEIR_ENOMEM;
+	weir__health_refresh();
+	wiped = weir__wiped();
+	weir__lock(&wiped->snapshot);
+	*snapshot = collect();
+	weir__store_relaxed(&made.count, made.count + 1);
+	weir__store_relaxed(&made.last_ns, weir__clock_ns() - began);
+	weir__unlock(&wiped->snapshot);
+	return *snapshot != NULL ? WEIR_OK : WEIR_ENOMEM;
+}
+
+void weir_snapshot_destroy(struct weir_snapshot *snapshot)
+{
+	if (snapshot == NULL)
+		return;
+	for (uint32_t f = 0; f < snapshot->families_count; f++)
+		free(snapshot->families[f].highs);
+	free(snapshot->totals);
+	free(snapshot);
+}
+
+uint64_t weir_snapshot_time_ns(const struct weir_snapshot *snapshot)
+{
+	return snapshot->time_ns;
+}
+
+struct weir_attrs weir_snapshot_resource(const struct weir_snapshot *snapshot)
+{
+	return snapshot->resource != NULL ? *snapshot->resource : (struct weir_attrs){NULL, 0};
+}
+
+/* ---- cursors: private_[0] snapshot, [1] next family; of a series: [0] family, [1] next series, [2] how many are left,
+ * [3] its number, [4] snapshot ---- */
+
+static bool is_shown(const struct weir__instrument *i, const struct weir__series *s, const struct weir_snapshot *snapshot)
+{
+	switch (i->kind) {
+	case WEIR_INFO_KIND:
+		return snapshot->totals[s->cell] != 0;
+	case WEIR_OBSERVED_COUNTER_KIND:
+	case WEIR_OBSERVED_GAUGE_KIND:
+		return weir__load_acquire(&s->round) != 0 && weir__load_acquire(&s->round) == weir__load_acquire(&i->round);
+	default:
+		return true;
+	}
+}
+
+static bool has_series(const struct seen_family *family, const struct weir_snapshot *snapshot)
+{
+	const struct weir__series *s = weir__load_acquire(&family->instrument->first);
+
+	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next))
+		if (is_shown(family->instrument, s, snapshot))
+			return true;
+	return false;
+}
+
+void weir_family_begin(struct weir_family *family, const struct weir_snapshot *snapshot)
+{
+	memset(family, 0, sizeof *family);
+	family->private_[0] = (uint64_t)(uintptr_t)snapshot;
+}
+
+bool weir_family_next(struct weir_family *family)
+{
+	static const double divisors[] = {1, 1e9, 1, 1e6};
+	const struct weir_snapshot *snapshot = (const struct weir_snapshot *)(uintptr_t)family->private_[0];
+
+	while (family->private_[1] < snapshot->families_count) {
+		const struct seen_family *seen = &snapshot->families[family->private_[1]++];
+		const struct weir__instrument *i = seen->instrument;
+
+		if (!has_series(seen, snapshot))
+			continue;
+		family->name = i->name;
+		family->help = i->help;
+		family->labels = i->labels;
+		family->labels_count = i->labels_count;
+		family->constant = seen->constant;
+		for (family->constant_count = 0; seen->constant != NULL && seen->constant[2 * family->constant_count] != NULL;)
+			family->constant_count++;
+		family->kind = (enum weir_kind)i->kind;
+		family->unit = (enum weir_unit)i->unit;
+		family->divisor = divisors[i->unit];
+		family->slo_objective_ppm = i->shape != NULL ? i->shape->slo_objective_ppm : 0;
+		family->slo_threshold = i->shape != NULL ? i->shape->slo_threshold : 0;
+		family->series_count = seen->series_count;
+		return true;
+	}
+	return false;
+}
+
+void weir_series_begin(struct weir_series *series, const struct weir_family *family)
+{
+	const struct weir_snapshot *snapshot = (const struct weir_snapshot *)(uintptr_t)family->private_[0];
+	const struct seen_family *seen = &snapshot->families[family->private_[1] - 1];
+
+	memset(series, 0, sizeof *series);
+	series->private_[0] = (uint64_t)(uintptr_t)seen;
+	series->private_[1] = (uint64_t)(uintptr_t)weir__load_acquire(&seen->instrument->first);
+	series->private_[2] = seen->series_count;
+	series->private_[4] = (uint64_t)(uintptr_t)snapshot;
+}
+
+static void show_histogram(struct weir_series *series, const struct seen_family *seen, const struct weir__series *s,
+                           const uint64_t *cells)
+{
+	const struct weir__shape *shape = seen->instrument->shape;
+
+	series->sum_low = cells[0];
+	series->sum_high = seen->highs != NULL ? seen->highs[series->private_[3]] : 0;
+	series->bounds = shape->bounds;
+	series->buckets = cells + 1;
+	series->buckets_count = shape->bounds_count + 1;
+	series->exponential = shape->exponential;
+	series->scale = shape->scale;
+	series->offset = shape->offset;
+	series->split = shape->split;
+	series->count = series->good = 0;
+	for (uint32_t b = 0; b <= shape->bounds_count; b++) {
+		series->count += cells[1 + b];
+		if (b < shape->bounds_count && shape->bounds[b] <= shape->slo_threshold)
+			series->good += cells[1 + b];
+	}
+	(void)s;
+}
+
+bool weir_series_next(struct weir_series *series)
+{
+	const struct seen_family *seen = (const struct seen_family *)(uintptr_t)series->private_[0];
+	const struct weir_snapshot *snapshot = (const struct weir_snapshot *)(uintptr_t)series->private_[4];
+	const struct weir__instrument *i = seen->instrument;
+
+	while (series->private_[2] != 0) {
+		const struct weir__series *s = (const struct weir__series *)(uintptr_t)series->private_[1];
+		const uint64_t *cells = snapshot->totals + s->cell;
+
+		series->private_[1] = (uint64_t)(uintptr_t)weir__load_acquire(&s->next);
+		series->private_[2]--;
+		if (!is_shown(i, s, snapshot)) {
+			series->private_[3]++;
+			continue;
+		}
+		series->values = s->values;
+		series->start_ns = s->start_ns;
+		series->overflow = s->overflow;
+		series->floating = i->kind == WEIR_FLOAT_GAUGE_KIND || weir__load_acquire(&s->floating);
+		if (i->kind == WEIR_HISTOGRAM_KIND) {
+			show_histogram(series, seen, s, cells);
+		} else {
+			series->count = cells[0];
+			series->level = (int64_t)cells[0];
+			if (series->floating)
+				memcpy(&series->real, cells, sizeof series->real);
+		}
+		series->private_[3]++;
+		return true;
+	}
+	return false;
+}
+
+bool weir_snapshot_find(const struct weir_snapshot *snapshot, const char *name, const struct weir_str *values, size_t count,
+                        struct weir_series *series)
+{
+	struct weir_family family;
+
+	for (weir_family_begin(&family, snapshot); weir_family_next(&family);) {
+		if (strcmp(family.name, name) != 0 || family.labels_count != count)
+			continue;
+		for (weir_series_begin(series, &family); weir_series_next(series);) {
+			size_t k = 0;
+
+			while (k < count && series->values != NULL && series->values[k].len == values[k].len &&
+			       memcmp(series->values[k].ptr, values[k].ptr, values[k].len) == 0)
+				k++;
+			if (k == count && !series->overflow)
+				return true;
+		}
+	}
+	return false;
+}

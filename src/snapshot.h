@@ -1,0 +1,25 @@
+/* L4: the snapshot: all cells summed over shards into one array, and who the series were. Invariant: once made it is never
+ * written; recorders are never held up. */
+#ifndef WEIR_SNAPSHOT_INTERNAL_H
+#define WEIR_SNAPSHOT_INTERNAL_H
+
+#include "registry.h"
+
+#include <weir/snapshot.h>
+
+/* The sum of one cell over all shards, as it is now. A forked child is put in order first. */
+uint64_t weir__cell_sum(uint32_t cell);
+
+/* What the process says of itself. Set once at a time, kept for ever: a snapshot may still point to the former. */
+void weir__resource_set(const struct weir_attrs *resource);
+
+/* Brings weir's own metrics up to date, before each snapshot; registers them at first. */
+void weir__health_refresh(void);
+void weir__health_start(void);
+void weir__health_exports_failed(uint64_t n);
+uint64_t weir__exports_failed(void);
+uint64_t weir__overflowed_total(void);
+uint64_t weir__snapshots_total(void);
+uint64_t weir__snapshot_last_ns(void);
+
+#endif

@@ -1,0 +1,137 @@
+/* L5: weir's own threads, polite ones, and the gate that keeps them out of a process that is at its end. See abi/private.h.
+ * Writer of a thread's state: the thread; of the gate: weir's threads and exit. */
+#define _GNU_SOURCE
+#include "atomic.h"
+#include "port.h"
+#include "registry.h"
+
+#include <weir/abi/private.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 512 * 1024, GATE_WAIT_MS = 50 };
+
+struct weir_private_thread {
+	pthread_t id;
+	void (*run)(void *);
+	void *arg;
+	char name[16];
+	uint32_t ended; /* futex: 0 -> 1 by the thread (release) */
+	uint32_t generation;
+};
+
+static void *thread_main(void *arg)
+{
+	struct weir_private_thread *thread = arg;
+
+#ifdef SYS_close_range
+	/* A descriptor table of its own, empty but for the standard three: the host may close all of its own, as daemons do. */
+	syscall(SYS_close_range, 3u, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */);
+#endif
+	prctl(PR_SET_NAME, thread->name);
+	thread->run(thread->arg);
+	weir__store_release(&thread->ended, 1u);
+	weir__futex_wake(&thread->ended, INT32_MAX);
+	return NULL;
+}
+
+int weir_private_thread_start(struct weir_private_thread **made, const char *name, void (*run)(void *), void *arg)
+{
+	struct weir_private_thread *thread = calloc(1, sizeof *thread);
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int error;
+
+	*made = NULL;
+	if (thread == NULL)
+		return WEIR_ENOMEM;
+	thread->run = run;
+	thread->arg = arg;
+	thread->generation = weir__generation();
+	strncpy(thread->name, name, sizeof thread->name - 1);
+	if (pthread_attr_init(&attr) != 0) {
+		free(thread);
+		return WEIR_ENOMEM;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: the thread never has one open */
+	pthread_attr_setstacksize(&attr, STACK_BYTES); /* paid in full under mlockall */
+	error = pthread_create(&thread->id, &attr, thread_main, thread);
+	if (error != 0) /* a host whose thread-local storage does not fit */
+		error = pthread_create(&thread->id, NULL, thread_main, thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (error != 0) {
+		free(thread);
+		return WEIR_ENOMEM;
+	}
+	*made = thread;
+	return WEIR_OK;
+}
+
+bool weir_private_thread_join(struct weir_private_thread *thread, uint64_t timeout_ns)
+{
+	uint64_t now = weir__clock_ns(), deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+
+	if (thread->generation != weir__generation()) { /* the parent's */
+		free(thread);
+		return true;
+	}
+	while (weir__load_acquire(&thread->ended) == 0)
+		if (!weir__futex_wait(&thread->ended, 0, deadline) && weir__load_acquire(&thread->ended) == 0) {
+			pthread_detach(thread->id); /* its memory stays: it may yet write its end there */
+			return false;
+		}
+	pthread_join(thread->id, NULL); /* about to return */
+	free(thread);
+	return true;
+}
+
+/* ---- the gate. Who enters says so and then looks whether it is closed; exit closes it and then looks who is inside: with
+ * sequential consistency one of the two sees the other. ---- */
+
+void weir_private_gate_enter(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	if (wiped == NULL)
+		return;
+	weir__add_seq(&wiped->gate_inside, 1u);
+	if (weir__load_seq(&wiped->gate_closed) == 0)
+		return;
+	weir_private_gate_leave();
+	for (;;) /* the process is at its end */
+		weir__futex_wait(&wiped->gate_closed, 1, UINT64_MAX);
+}
+
+void weir_private_gate_leave(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	if (wiped != NULL && weir__sub_seq(&wiped->gate_inside, 1u) == 1 && weir__load_seq(&wiped->gate_closed) != 0)
+		weir__futex_wake(&wiped->gate_inside, INT32_MAX);
+}
+
+static void close_gate(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+	uint64_t deadline = weir__clock_ns() + WEIR_MS(GATE_WAIT_MS);
+	uint32_t inside;
+
+	if (wiped == NULL)
+		return;
+	weir__store_seq(&wiped->gate_closed, 1u);
+	while ((inside = weir__load_seq(&wiped->gate_inside)) != 0 && weir__clock_ns() < deadline)
+		weir__futex_wait(&wiped->gate_inside, inside, deadline);
+}
+
+void weir_private_gate_at_exit(void)
+{
+	atexit(close_gate);
+}
