@@ -1,4 +1,4 @@
-/* L3: instruments: the way in, registration, cells. See registry.h. Writer of its data: the holder of the core lock. */
+/* L3: instruments: registration, cells. See registry.h. Writer of its data: the holder of the core lock. */
 #include "registry.h"
 
 #include "atomic.h"
@@ -14,125 +14,44 @@
 enum { CHAINS = 4096, CAP = 2000, CURSORS = 3 };
 
 static struct {
-	uint32_t generation; /* 0: nobody has entered yet. Where the wiped one is 0 and this is not: a forked child */
 	struct weir__instrument *first, **last;
 	struct weir__instrument *chains[CHAINS];
 	uint32_t count, blocks; /* blocks: the next to hand out; 1 at first */
 	uint32_t cursor[CURSORS]; /* next cell of: counters, histograms, levels; 0: a new block */
 	uint64_t levels[WEIR__BLOCKS_MAX / 64]; /* which blocks hold levels: readers: any thread, relaxed, after blocks */
 	uint64_t series, refused;
+	uint64_t began_ns; /* of a forked child: no series is older. Written before anybody else can look */
 } registry;
-static uint64_t lost[WEIR__LOSSES];
 
-void weir__lose(enum weir__loss why)
+/* The child's numbers begin at zero. Another thread of the parent may have been at work on a list: its end is found anew. What
+ * is right already is not written: the pages are shared with the parent until then. */
+void weir__registry_restart(void)
 {
-	weir__add_relaxed(&lost[why], 1u);
-}
+	uint32_t instruments = 0;
 
-uint64_t weir__lost(enum weir__loss why)
-{
-	return weir__load_relaxed(&lost[why]);
-}
-
-/* ---- the way in ---- */
-
-/* The child's numbers begin at zero. Another thread of the parent may have been at work on a list: its end is found anew. */
-static void restart_in_child(void)
-{
-	uint64_t now = weir__wall_ns();
-
-	weir__segment_forget();
-	weir__shards_forget();
+	registry.began_ns = weir__wall_ns();
 	registry.last = &registry.first;
-	registry.count = 0;
-	for (struct weir__instrument *i = registry.first; i != NULL; i = i->next) {
+	for (struct weir__instrument *i = registry.first; i != NULL; i = i->next, instruments++) {
+		struct weir__series **last = &i->first;
+		uint32_t count = 0;
+
 		registry.last = &i->next;
-		registry.count++;
-		i->last = &i->first;
-		i->series_count = 0;
-		for (struct weir__series *s = i->first; s != NULL; s = s->next) {
-			i->last = &s->next;
-			i->series_count++;
-			if (s->sum != NULL)
+		for (struct weir__series *s = i->first; s != NULL; s = s->next, count++) {
+			last = &s->next;
+			if (s->sum != NULL && (s->sum->low != 0 || s->sum->high != 0))
 				*s->sum = (struct weir__sum){0, 0};
-			s->start_ns = now;
+		}
+		if (i->last != last || i->series_count != count) {
+			i->last = last;
+			i->series_count = count;
 		}
 	}
-	for (int i = 0; i < WEIR__LOSSES; i++)
-		weir__store_relaxed(&lost[i], 0u);
+	registry.count = instruments;
 }
 
-bool weir__enter(struct weir__guard *guard)
+uint64_t weir__began_ns(void)
 {
-	struct weir__wiped *wiped = weir__wiped();
-	int tid = weir__tid();
-
-	if (wiped == NULL) {
-		weir__lose(WEIR__LOST_MEMORY);
-		return false;
-	}
-	if (weir__load_relaxed(&wiped->core_holder) == tid) {
-		weir__lose(WEIR__LOST_REENTRY);
-		return false;
-	}
-	guard->wiped = wiped;
-	guard->mask = weir__signals_block();
-	weir__lock(&wiped->core);
-	weir__store_relaxed(&wiped->core_holder, tid);
-	if (wiped->generation == 0) {
-		bool child = registry.generation != 0;
-
-		wiped->generation = ++registry.generation;
-		if (child)
-			restart_in_child();
-	}
-	return true;
-}
-
-void weir__leave(struct weir__guard *guard)
-{
-	weir__store_relaxed(&guard->wiped->core_holder, 0);
-	weir__unlock(&guard->wiped->core);
-	weir__signals_restore(guard->mask);
-}
-
-uint32_t weir__generation(void)
-{
-	struct weir__guard guard;
-	uint32_t generation = 0;
-
-	if (weir__enter(&guard)) {
-		generation = registry.generation;
-		weir__leave(&guard);
-	}
-	return generation;
-}
-
-void weir__generation_lost(void)
-{
-	struct weir__wiped *wiped = weir__wiped();
-
-	if (wiped != NULL)
-		memset(wiped, 0, sizeof *wiped);
-}
-
-uint64_t *weir__block_of(uint32_t cell)
-{
-	struct weir__guard guard;
-	uint64_t *block;
-
-	if (cell == 0) {
-		weir__lose(WEIR__LOST_REFUSED);
-		return NULL;
-	}
-	if (!weir__enter(&guard))
-		return NULL;
-	weir__segment_ready();
-	block = weir__shard_block(cell / WEIR__BLOCK_CELLS, weir__block_is_levels(cell / WEIR__BLOCK_CELLS));
-	weir__leave(&guard);
-	if (block == NULL)
-		weir__lose(WEIR__LOST_MEMORY);
-	return block;
+	return registry.began_ns;
 }
 
 /* ---- cells ---- */

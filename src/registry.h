@@ -88,6 +88,8 @@ struct weir__instrument *weir__instrument_named(const char *name, unsigned unit)
 /* Caps and constant labels told before the name is declared. With the lock held. */
 int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why);
 
+void weir__registry_restart(void); /* in a forked child: its numbers begin at zero. With the lock held */
+uint64_t weir__began_ns(void);     /* of a forked child: its series began no earlier; 0 in any other process */
 struct weir__instrument *weir__instruments_first(void); /* acquire; then next, as many as the count */
 uint32_t weir__instruments_count(void);
 uint32_t weir__blocks_count(void); /* blocks that hold cells, and one more: acquire */

@@ -305,7 +305,7 @@ bool weir_series_next(struct weir_series *series)
 			continue;
 		}
 		series->values = s->values;
-		series->start_ns = s->start_ns;
+		series->start_ns = s->start_ns > weir__began_ns() ? s->start_ns : weir__began_ns();
 		series->overflow = s->overflow;
 		series->floating = i->kind == WEIR_FLOAT_GAUGE_KIND || weir__load_acquire(&s->floating);
 		if (i->kind == WEIR_HISTOGRAM_KIND) {
