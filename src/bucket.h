@@ -35,9 +35,9 @@ struct weir__shape { /* what a histogram's tagged words mean */
  * at most that floor. bounds[0] is the largest bound <= lowest, and offset its k, so that bucket 1 + i holds the values in
  * (base^(offset + i), base^(offset + i + 1)]; the last bound is the first one >= highest (it may lie above INT64_MAX). The
  * scale is the largest of 3, 2, 1, 0 at which there are at most 240 buckets and no two bounds have the same floor: where a
- * range begins at a few units, so that finer bounds would fall between integers, the scale is lower (from 8 units on 3 is
- * possible, from 1 only 0). A range that does not contain the SLO's threshold is widened until it does; split is then the
- * threshold's index, never 0, or 0 where it is an exponential bound itself. */
+ * range begins at a few units, so that finer bounds would fall between integers, the scale is lower (from 9 units on
+ * it need not be; from 1 it is 0 or 1). A range that does not contain the SLO's threshold is widened until it does; split is
+ * then the threshold's index, never 0, or 0 where it is an exponential bound itself. */
 const char *weir__shape_parse(struct weir__shape *shape, const uint64_t *words, size_t count);
 
 /* map[slot]: the first bucket whose bound is >= the slot's lowest value. Returns the limit_ of struct weir_layout: 2^63; or 0

@@ -25,7 +25,8 @@ _Static_assert(sizeof(struct shard) <= HEADER, "the header fits before the table
 
 /* Never written: it stays zero pages of .bss. */
 static uint64_t *nulls[WEIR__BLOCKS_MAX];
-WEIR_API __thread uint64_t *const *weir_tls_v1 = (uint64_t *const *)nulls;
+WEIR_API __thread uint64_t *const *weir_tls_v1 __attribute__((tls_model("initial-exec"))) =
+	(uint64_t *const *)nulls;
 WEIR_API const struct weir_layout weir_layout_none_v1 = {NULL, NULL, 0, 0, 0};
 
 static struct {

@@ -256,9 +256,12 @@ bool weir_family_next(struct weir_family *family)
 void weir_series_begin(struct weir_series *series, const struct weir_family *family)
 {
 	const struct weir_snapshot *snapshot = (const struct weir_snapshot *)(uintptr_t)family->private_[0];
-	const struct seen_family *seen = &snapshot->families[family->private_[1] - 1];
+	const struct seen_family *seen;
 
 	memset(series, 0, sizeof *series);
+	if (family->private_[1] == 0) /* no family yet: no series */
+		return;
+	seen = &snapshot->families[family->private_[1] - 1];
 	series->private_[0] = (uint64_t)(uintptr_t)seen;
 	series->private_[1] = (uint64_t)(uintptr_t)weir__load_acquire(&seen->instrument->first);
 	series->private_[2] = seen->series_count;
