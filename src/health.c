@@ -75,7 +75,7 @@ void weir__health_refresh(void)
 	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(false), "cleaned");
 	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(true), "cut");
 	weir_observer_report(o, &segment, (int64_t)weir__segment_bytes());
-	weir_observer_report(o, &heap, (int64_t)(weir__pages_bytes() + weir__shards_bytes()));
+	weir_observer_report(o, &heap, (int64_t)(weir__pages_bytes() + weir__shards_bytes() + weir__segment_heap_bytes()));
 	weir_observer_report(o, &shards, weir__shards_count());
 	weir_observer_report(o, &snapshots, (int64_t)weir__snapshots_total());
 	weir_observer_report(o, &snapshot_time, (int64_t)weir__snapshot_last_ns());

@@ -269,7 +269,7 @@ int weir_status_read(struct weir_status *status)
 	now.series = weir__series_total();
 	now.overflowed = weir__overflowed_total();
 	now.segment_bytes = weir__segment_bytes();
-	now.heap_bytes = weir__pages_bytes() + weir__shards_bytes();
+	now.heap_bytes = weir__pages_bytes() + weir__shards_bytes() + weir__segment_heap_bytes();
 	now.shards = weir__shards_count();
 	now.blocks = weir__blocks_count() != 0 ? weir__blocks_count() - 1 : 0;
 	now.dropped_refused = weir__lost(WEIR__LOST_REFUSED);

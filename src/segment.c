@@ -325,7 +325,7 @@ static bool grow_interned(void)
 			larger[at] = former[i];
 		}
 	seg.interned = larger;
-	seg.interned_mask = mask;
+	weir__store_relaxed(&seg.interned_mask, mask);
 	if (former != NULL) /* only the lock's holder ever reads it */
 		weir__unmap(former, former_bytes);
 	return true;
@@ -434,4 +434,11 @@ const char *weir__segment_home(void)
 uint64_t weir__segment_bytes(void)
 {
 	return weir__load_relaxed(&seg.bytes_in_use);
+}
+
+uint64_t weir__segment_heap_bytes(void)
+{
+	uint32_t mask = weir__load_relaxed(&seg.interned_mask);
+
+	return mask != 0 ? ((uint64_t)mask + 1) * sizeof(struct interned) : 0;
 }

@@ -34,5 +34,6 @@ void weir__segment_forget(void);
 /* Figures, for any thread. */
 const char *weir__segment_home(void);
 uint64_t weir__segment_bytes(void);
+uint64_t weir__segment_heap_bytes(void); /* private memory: the table of strings */
 
 #endif

@@ -6,7 +6,7 @@ exec python3 - <<'PY'
 import collections
 import sys
 import threading
-from orders_service import Orders, Report, equal, total
+from orders_service import Orders, Report, equal, total, until
 
 report = Report()
 ORDER, ORDERS = "/api/v1/orders/{id}", "/api/v1/orders"
@@ -68,10 +68,10 @@ def gone_client_is_counted():
         connection.putrequest("POST", ORDERS)
         connection.putheader("Content-Length", "100")
         connection.endheaders(b"half")
-        equal(total(orders.scrape(), "http_requests_in_flight"), 1, "in flight")
+        until(lambda: equal(total(orders.scrape(), "http_requests_in_flight"), 1, "in flight"))
         connection.close()
+        until(lambda: equal(total(orders.scrape(), "http_requests_total", method="POST", route=ORDERS, code="499"), 1, "counted"))
         metrics = orders.scrape()
-        equal(total(metrics, "http_requests_total", method="POST", route=ORDERS, code="499"), 1, "counted")
         equal(total(metrics, "http_request_duration_seconds_count", route=ORDERS), 1, "measured")
         equal(total(metrics, "http_requests_in_flight"), 0, "in flight")
 

@@ -106,6 +106,17 @@ def total(samples, name, **labels):
     return sum(v for (n, *have), v in samples.items() if n == name and want <= set(have))
 
 
+def until(check, seconds=10):
+    """Runs check until it raises nothing, for so long at most."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+
+
 class Report:
     """Cases by the names they are counted by; main's exit code."""
 
