@@ -225,7 +225,7 @@ static bool write_header(void)
 	h->areas[0] = (struct weir_segment_area){WEIR_PAGE_DIRECTORY, sizeof(struct weir_segment_entry),
 	                                         (uint64_t)seg.directory * WEIR_SEGMENT_PAGE, seg.pages};
 	h->areas[1] = (struct weir_segment_area){WEIR_PAGE_BLOCKS, sizeof(struct weir_segment_block),
-	                                         (uint64_t)seg.blocks * WEIR_SEGMENT_PAGE, seg.blocks_count};
+	                                         (uint64_t)seg.blocks * WEIR_SEGMENT_PAGE, 0}; /* grows as it is populated */
 	memcpy(h->magic, WEIR_SEGMENT_MAGIC, sizeof h->magic);
 	h->accessible = 1;
 	if (!list(0, WEIR_PAGE_HEADER, 0, 0, 0))
@@ -291,6 +291,7 @@ void weir__segment_publish_cells(uint32_t page, enum weir_page_type type, uint32
 	/* A page that cannot be listed still counts here: only readers outside miss it. */
 	if (block >= seg.blocks_count || !area_page(&seg.populated_blocks, seg.blocks, sizeof *index, block))
 		return;
+	weir__store_release(&header()->areas[1].count, (uint64_t)seg.populated_blocks * (WEIR_SEGMENT_PAGE / sizeof *index));
 	index = (struct weir_segment_block *)(void *)(seg.base + (size_t)seg.blocks * WEIR_SEGMENT_PAGE) + block;
 	if (list(page, type, owner, block, index->first))
 		weir__store_release(&index->first, page);

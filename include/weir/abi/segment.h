@@ -42,7 +42,8 @@ enum weir_page_type {
 	WEIR_PAGE_TOTALS,
 };
 
-/* The table of contents: by type; an area is count entries of entry_bytes, from offset. */
+/* The table of contents: by type; an area is count entries of entry_bytes, from offset. The index of blocks grows: a block at
+ * or past its count (acquire) has no cells yet. */
 struct weir_segment_area {
 	uint32_t type, entry_bytes;
 	uint64_t offset, count;
