@@ -20,6 +20,7 @@ struct weir_exporter {
 	void (*closed)(void *arg);
 	uint64_t interval_ns, due_ns;
 	bool running, closing, abandoned; /* abandoned: who destroys it has stopped waiting: the run frees it */
+	bool leaving;                     /* weir was shut down: the thread of that time closes it, and a new one leaves it alone */
 	uint32_t ended;                   /* futex: 1 after closed has returned */
 	int last_error;
 };
@@ -27,8 +28,22 @@ struct weir_exporter {
 static struct {
 	struct weir_exporter *list[EXPORTERS_MAX];
 	uint32_t count; /* readers: any, relaxed */
+	uint32_t generation; /* of the process that running speaks of. Under the life lock */
 	void (*changed)(void);
 } exporters;
+
+/* In a forked child none runs, whatever the parent's thread was at. With the life lock held. */
+static void see_fork(void)
+{
+	uint32_t now = weir__generation();
+
+	if (exporters.generation == now)
+		return;
+	exporters.generation = now;
+	for (uint32_t at = 0; at < EXPORTERS_MAX; at++)
+		if (exporters.list[at] != NULL)
+			exporters.list[at]->running = false;
+}
 
 void weir__exporters_on_change(void (*changed)(void))
 {
@@ -132,12 +147,14 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 	if (wiped == NULL)
 		return WEIR_ENOMEM;
 	weir__lock(&wiped->life);
+	see_fork();
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++) {
 		struct weir_exporter *e = exporters.list[at];
 		uint64_t now = weir__clock_ns(), left;
+		bool last;
 		int error;
 
-		if (e == NULL || e->running)
+		if (e == NULL || e->running || (e->leaving && !e->closing))
 			continue;
 		if (!all && !e->closing && now < e->due_ns) {
 			if (e->due_ns < *next_ns)
@@ -145,6 +162,7 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 			continue;
 		}
 		e->running = true;
+		last = e->closing;
 		e->due_ns = now + e->interval_ns;
 		if (e->due_ns < *next_ns)
 			*next_ns = e->due_ns;
@@ -161,7 +179,13 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		weir__lock(&wiped->life);
 		e->running = false;
 		e->last_error = error;
-		if (e->closing) {
+		if (e->closing && !last) { /* told meanwhile: what was recorded by then is yet to be sent */
+			weir__unlock(&wiped->life);
+			weir_snapshot_destroy(snapshot);
+			snapshot = NULL;
+			at--;
+			weir__lock(&wiped->life);
+		} else if (e->closing) {
 			take_away(at);
 			weir__unlock(&wiped->life);
 			close_one(wiped, e);
@@ -228,7 +252,7 @@ void weir__exporters_close(void)
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++) {
 		struct weir_exporter *e = exporters.list[at];
 
-		if (e == NULL || e->running)
+		if (e == NULL || e->running || !e->leaving)
 			continue;
 		take_away(at);
 		if (!e->closing)
@@ -240,9 +264,9 @@ void weir__exporters_close(void)
 	weir__unlock(&wiped->life);
 }
 
-void weir__exporters_forget(void)
+void weir__exporters_leave(void)
 {
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++)
 		if (exporters.list[at] != NULL)
-			exporters.list[at]->running = false;
+			exporters.list[at]->leaving = true;
 }

@@ -36,8 +36,21 @@ static struct {
 	int runner;                                /* the thread that runs it; 0: none. Under the life lock */
 	uint32_t finished;                         /* counts runs; a futex for who waits */
 	uint32_t round;                            /* of the runner; readers: snapshots, by the instruments' rounds */
+	uint32_t generation;                       /* of the process that running and runner speak of. Under the life lock */
 	void (*start)(void);
 } callbacks;
+
+/* In a forked child nobody runs, whatever the parent's thread was at. With the life lock held. */
+static void see_fork(void)
+{
+	uint32_t now = weir__generation();
+
+	if (callbacks.generation == now)
+		return;
+	callbacks.generation = now;
+	callbacks.running = NULL;
+	callbacks.runner = 0;
+}
 
 void weir__callbacks_on_first(void (*start)(void))
 {
@@ -116,6 +129,7 @@ void weir_callback_destroy(struct weir_callback *c)
 	if (c == NULL || wiped == NULL)
 		return;
 	weir__lock(&wiped->life);
+	see_fork();
 	for (uint32_t at = 0; at < callbacks.high; at++)
 		if (callbacks.list[at] == c) {
 			take_away(wiped, at);
@@ -129,9 +143,11 @@ void weir__callbacks_unload(const void *in_module)
 	struct weir__wiped *wiped = weir__callbacks_count() != 0 ? weir__wiped() : NULL;
 	const void *module = wiped != NULL ? module_of(in_module) : NULL;
 
-	if (module == NULL)
+	/* At exit nothing is unloaded in truth, and a callback that is stuck must not hold it up. */
+	if (module == NULL || weir__load_seq(&wiped->gate_closed) != 0)
 		return;
 	weir__lock(&wiped->life);
+	see_fork();
 	for (uint32_t at = 0; at < callbacks.high; at++)
 		if (callbacks.list[at] != NULL && callbacks.list[at]->module == module)
 			take_away(wiped, at);
@@ -146,6 +162,7 @@ bool weir__callbacks_run(void)
 	if (wiped == NULL)
 		return false;
 	weir__lock(&wiped->life);
+	see_fork();
 	if (callbacks.runner != 0) {
 		weir__unlock(&wiped->life);
 		return false;
@@ -170,12 +187,6 @@ bool weir__callbacks_run(void)
 	callbacks.runner = 0;
 	weir__unlock(&wiped->life);
 	return true;
-}
-
-void weir__callbacks_forget(void)
-{
-	callbacks.running = NULL;
-	callbacks.runner = 0;
 }
 
 /* ---- reporting ---- */

@@ -13,7 +13,6 @@ uint32_t weir__callbacks_count(void);
 void weir__callbacks_unload(const void *in_module);
 /* Called, under no lock, when there is work for the second thread: set once by the pipeline. */
 void weir__callbacks_on_first(void (*start)(void));
-void weir__callbacks_forget(void); /* in a forked child: nobody runs */
 
 struct weir_observer;
 struct weir_observed;

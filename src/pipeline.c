@@ -188,8 +188,6 @@ int weir__pipeline_restart(void)
 {
 	struct engine *parents = weir__load_acquire(&engine);
 
-	weir__callbacks_forget();
-	weir__exporters_forget();
 	return weir__pipeline_start(&parents->options); /* it stays: a thread of the parent may stand in it there */
 }
 
@@ -204,6 +202,7 @@ int weir__pipeline_stop(uint64_t deadline_ns)
 	e = engine;
 	weir__store_release(&engine, (struct engine *)NULL);
 	if (e != NULL) {
+		weir__exporters_leave();
 		e->former = former;
 		former = e;
 		weir__store_release(&e->stop, 1u);

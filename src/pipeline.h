@@ -22,9 +22,9 @@ int weir__pipeline_pump(uint64_t budget_ns, uint64_t *next_ns);
 
 /* exporter.c: runs those that are due (all: every one); the first error. *next_ns is lowered to the earliest due time. */
 int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns);
-void weir__exporters_close(void);
+void weir__exporters_leave(void); /* those that are there will be closed; later ones not. With the life lock held */
+void weir__exporters_close(void); /* those */
 uint32_t weir__exporters_count(void);
 void weir__exporters_on_change(void (*changed)(void));
-void weir__exporters_forget(void);
 
 #endif

@@ -23,6 +23,26 @@ static struct {
 	uint64_t began_ns; /* of a forked child: no series is older. Written before anybody else can look */
 } registry;
 
+static uint32_t hash_name(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
+}
+
+/* Where it is found by name, once: a fork may have come between its place in the list and the one here. */
+static void chain(struct weir__instrument *i)
+{
+	struct weir__instrument **first = &registry.chains[hash_name(i->canonical) % CHAINS];
+
+	if (*first == i)
+		return;
+	i->same_hash = *first;
+	weir__store_release(first, i);
+}
+
 /* The child's numbers begin at zero. Another thread of the parent may have been at work on a list: its end is found anew. What
  * is right already is not written: the pages are shared with the parent until then. */
 void weir__registry_restart(void)
@@ -32,12 +52,15 @@ void weir__registry_restart(void)
 	registry.began_ns = weir__wall_ns();
 	registry.last = &registry.first;
 	for (struct weir__instrument *i = registry.first; i != NULL; i = i->next, instruments++) {
-		struct weir__series **last = &i->first;
+		struct weir__series **last = &i->first, *newest = NULL;
 		uint32_t count = 0;
 
 		registry.last = &i->next;
 		for (struct weir__series *s = i->first; s != NULL; s = s->next, count++) {
 			last = &s->next;
+			if (s->round != 0) /* reported in the parent: here it is not exported until it is reported here */
+				s->round = 0;
+			newest = s;
 			if (s->sum != NULL && (s->sum->low != 0 || s->sum->high != 0))
 				*s->sum = (struct weir__sum){0, 0};
 		}
@@ -45,8 +68,15 @@ void weir__registry_restart(void)
 			i->last = last;
 			i->series_count = count;
 		}
+		if (newest != NULL)
+			weir__series_restart(i, newest);
+		if (i->round != 0)
+			i->round = 0;
+		if (i->next == NULL)
+			chain(i);
 	}
 	registry.count = instruments;
+	weir__mended_restart();
 }
 
 uint64_t weir__began_ns(void)
@@ -84,15 +114,6 @@ uint32_t weir__cells_take(uint32_t count, bool levels)
 }
 
 /* ---- instruments ---- */
-
-static uint32_t hash_name(const char *name)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619u;
-	return hash;
-}
 
 /* The caller drops and counts from here on, without asking again. */
 __attribute__((format(printf, 3, 4))) static struct weir__instrument *refuse(struct weir__refusal *why, int error,
@@ -290,15 +311,12 @@ static bool add_layout(struct weir__instrument *i, const struct weir__shape *sha
 
 static struct weir__instrument *append(struct weir__instrument *i)
 {
-	uint32_t chain = hash_name(i->canonical) % CHAINS;
-
 	if (registry.last == NULL)
 		registry.last = &registry.first;
-	i->same_hash = registry.chains[chain];
-	weir__store_release(&registry.chains[chain], i);
 	weir__store_release(registry.last, i);
 	registry.last = &i->next;
 	weir__store_release(&registry.count, registry.count + 1);
+	chain(i);
 	return i;
 }
 

@@ -89,6 +89,8 @@ struct weir__instrument *weir__instrument_named(const char *name, unsigned unit)
 int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why);
 
 void weir__registry_restart(void); /* in a forked child: its numbers begin at zero. With the lock held */
+void weir__series_restart(struct weir__instrument *instrument, struct weir__series *newest); /* likewise, as series.c knows it */
+void weir__mended_restart(void);
 uint64_t weir__began_ns(void);     /* of a forked child: its series began no earlier; 0 in any other process */
 struct weir__instrument *weir__instruments_first(void); /* acquire; then next, as many as the count */
 uint32_t weir__instruments_count(void);

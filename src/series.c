@@ -21,6 +21,12 @@ uint64_t weir__mended_total(bool cut)
 	return weir__load_relaxed(cut ? &making.cut : &making.cleaned);
 }
 
+void weir__mended_restart(void)
+{
+	weir__store_relaxed(&making.cleaned, 0u);
+	weir__store_relaxed(&making.cut, 0u);
+}
+
 uint64_t weir__series_total(void)
 {
 	return weir__load_relaxed(&making.series);
@@ -188,6 +194,24 @@ struct weir__series *weir__series_make(struct weir__instrument *i, const struct 
 		insert(i->table, s, hash);
 	}
 	return s;
+}
+
+/* A fork may have come between the newest series' place in the list and the one where it is looked up. */
+void weir__series_restart(struct weir__instrument *i, struct weir__series *newest)
+{
+	uint32_t keyed;
+	uint64_t hash;
+
+	if (newest->overflow && i->overflow == NULL)
+		i->overflow = newest;
+	if (i->labels_count == 0 || newest->overflow)
+		return;
+	hash = hash_of(newest->key, newest->words);
+	if (weir__series_find(i, newest->key, newest->words, hash) == NULL)
+		insert(i->table, newest, hash);
+	keyed = i->series_count - (i->overflow != NULL ? 1 : 0);
+	if (i->keyed_count != keyed)
+		i->keyed_count = keyed;
 }
 
 /* ---- resolving ---- */

@@ -1,0 +1,99 @@
+/* orders: its command line. See args.h. Pure but for what it prints. */
+#include "args.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, THREADS_MAX = 64, MILLION = 1000000 };
+
+static void usage(FILE *to)
+{
+	fputs("usage: orders [--listen ADDR:PORT] [--metrics ADDR:PORT] [--telemetry on|off]\n"
+	      "              [--threads N] [--slow-ppm N] [--fail-ppm N]\n"
+	      "  --listen     where it answers; port 0: any free one (127.0.0.1:8080)\n"
+	      "  --metrics    where /metrics is; port 0: any free one (127.0.0.1:9464)\n"
+	      "  --telemetry  off: nothing is recorded, and there is no /metrics (on)\n"
+	      "  --threads    that answer, 1 to 64 (2)\n"
+	      "  --slow-ppm   of a million calls to the store, how many take 20 to 220 ms (0)\n"
+	      "  --fail-ppm   of a million calls to the store, how many fail (0)\n"
+	      "It prints \"ready ADDR:PORT\" when it listens, and ends with SIGTERM or SIGINT.\n",
+	      to);
+}
+
+static bool parse_number(const char *text, unsigned long lowest, unsigned long highest, unsigned long *out)
+{
+	size_t len = strspn(text, "0123456789");
+
+	if (len == 0 || len > 9 || text[len] != '\0')
+		return false;
+	*out = strtoul(text, NULL, 10);
+	return *out >= lowest && *out <= highest;
+}
+
+/* HOST:PORT, or [HOST]:PORT where the host has colons. */
+static bool parse_address(const char *text, struct address *out)
+{
+	const char *colon = strrchr(text, ':');
+	unsigned long port;
+	size_t len;
+
+	if (colon == NULL || !parse_number(colon + 1, 0, UINT16_MAX, &port))
+		return false;
+	len = (size_t)(colon - text);
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	} else if (memchr(text, ':', len) != NULL) {
+		return false;
+	}
+	if (len == 0 || len >= sizeof out->host)
+		return false;
+	memcpy(out->host, text, len);
+	out->host[len] = '\0';
+	out->port = (uint16_t)port;
+	return true;
+}
+
+static bool parse_switch(const char *text, bool *out)
+{
+	*out = strcmp(text, "on") == 0;
+	return *out || strcmp(text, "off") == 0;
+}
+
+static bool parse_one(struct args *args, const char *name, const char *value)
+{
+	unsigned long n = 0;
+	bool ok = false;
+
+	if (strcmp(name, "--listen") == 0)
+		return parse_address(value, &args->listen);
+	if (strcmp(name, "--metrics") == 0)
+		return parse_address(value, &args->metrics);
+	if (strcmp(name, "--telemetry") == 0)
+		return parse_switch(value, &args->telemetry);
+	if (strcmp(name, "--threads") == 0 && (ok = parse_number(value, 1, THREADS_MAX, &n)))
+		args->threads = (unsigned)n;
+	else if (strcmp(name, "--slow-ppm") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
+		args->slow_ppm = (uint32_t)n;
+	else if (strcmp(name, "--fail-ppm") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
+		args->fail_ppm = (uint32_t)n;
+	return ok;
+}
+
+int args_parse(struct args *args, int argc, char **argv)
+{
+	*args = (struct args){.listen = {"127.0.0.1", 8080}, .metrics = {"127.0.0.1", 9464}, .telemetry = true, .threads = 2};
+	for (int i = 1; i < argc; i += 2) {
+		if (strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			return EXIT_SUCCESS;
+		}
+		if (i + 1 == argc || !parse_one(args, argv[i], argv[i + 1])) {
+			fprintf(stderr, "orders: not understood: %s %s\n", argv[i], i + 1 == argc ? "" : argv[i + 1]);
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	return ARGS_RUN;
+}

@@ -1,0 +1,89 @@
+/* orders: the links of its chain. See links.h. Pure: an exchange is all they read and write. */
+#include "links.h"
+
+#include "route.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void answer(struct exchange *x, int status, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(x->answer, sizeof x->answer, format, args);
+	va_end(args);
+	x->status = status;
+	x->answer_len = len > 0 && (size_t)len < sizeof x->answer ? (size_t)len : 0;
+}
+
+static const char *status_text(int status)
+{
+	switch (status) {
+	case 400: return "bad request";
+	case 404: return "not found";
+	case 405: return "method not allowed";
+	case 413: return "body too large";
+	case 500: return "internal error";
+	default: return "error";
+	}
+}
+
+static void status_leave(struct exchange *x)
+{
+	if (x->status == 0)
+		x->status = 500; /* nobody answered: an error nobody recovered, or a handler that forgot */
+	if (x->answer_len == 0)
+		answer(x, x->status, "{\"error\":\"%s\"}\n", status_text(x->status));
+}
+
+/* Inside of telemetry's links and of status: what they see is the 500. */
+static void recovery_leave(struct exchange *x)
+{
+	if (x->error == 0)
+		return;
+	x->answer_len = 0; /* a half-made answer is no answer */
+	x->status = 500;
+}
+
+static int guard_enter(struct exchange *x)
+{
+	if (x->route->handler == NULL) {
+		x->status = 404;
+		return CHAIN_END;
+	}
+	if (!route_takes(x->route, x->method)) {
+		x->status = 405;
+		return CHAIN_END;
+	}
+	return CHAIN_NEXT;
+}
+
+static int body_enter(struct exchange *x)
+{
+	if (x->announced > BODY_MAX || x->received > BODY_MAX) {
+		x->status = 413;
+		return CHAIN_END;
+	}
+	return x->complete ? CHAIN_NEXT : CHAIN_WAIT;
+}
+
+static int handle_enter(struct exchange *x)
+{
+	if (x->status == 0) {
+		int error = x->route->handler(x);
+
+		if (error < 0)
+			return error;
+		if (x->delay_ns > 0)
+			return CHAIN_WAIT; /* entered again, with the answer made, once the time is over */
+	}
+	return CHAIN_END;
+}
+
+const struct link link_status = {.name = "status", .leave = status_leave};
+const struct link link_recovery = {.name = "recovery", .leave = recovery_leave};
+const struct link link_guard = {.name = "guard", .enter = guard_enter};
+const struct link link_body = {.name = "body", .enter = body_enter};
+const struct link link_handle = {.name = "handle", .enter = handle_enter};

@@ -1,0 +1,56 @@
+/* A host that knows nothing of the exporter but its entry: plugin_host PLUGIN OUTPUT. */
+#include <weir/weir.h>
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+WEIR_COUNTER(jobs, "jobs_total", "Jobs done.", "queue");
+WEIR_GAUGE(depth, "queue_depth", "Depth.");
+WEIR_HISTOGRAM(wait, WEIR_LATENCY, "wait_seconds", "Time waited.");
+
+typedef int start_fn(const char *path, struct weir_exporter **exporter);
+
+static bool holds(const char *path, const char *line)
+{
+	char text[256];
+	bool found = false;
+	FILE *file = fopen(path, "r");
+
+	assert(file != NULL);
+	while (!found && fgets(text, sizeof text, file) != NULL)
+		found = strcmp(text, line) == 0;
+	fclose(file);
+	return found;
+}
+
+int main(int argc, char **argv)
+{
+	struct weir_exporter *exporter = NULL;
+	start_fn *start;
+	void *plugin, *symbol;
+
+	assert(argc == 3);
+	plugin = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+	assert(plugin != NULL);
+	symbol = dlsym(plugin, "lines_start");
+	assert(symbol != NULL);
+	memcpy(&start, &symbol, sizeof start);
+
+	assert(weir_init(NULL) == WEIR_OK && start(argv[2], &exporter) == WEIR_OK);
+	weir_counter_add_with(&jobs, 41, "mail");
+	weir_counter_add_with(&jobs, 1, "mail");
+	weir_gauge_set(&depth, -3);
+	weir_histogram_record(&wait, WEIR_MS(5));
+	weir_histogram_record(&wait, WEIR_MS(80));
+	assert(weir_flush(WEIR_S(5)) == WEIR_OK);
+	assert(holds(argv[2], "jobs_total,queue=mail 42|c\n"));
+	assert(holds(argv[2], "queue_depth -3|g\n"));
+	assert(holds(argv[2], "wait_seconds le0.005=1 le0.1=1 2|h\n"));
+	assert(!holds(argv[2], "closed\n"));
+	assert(weir_exporter_destroy(exporter, WEIR_S(5)) == WEIR_OK && holds(argv[2], "closed\n"));
+	assert(weir_shutdown(WEIR_S(5)) == WEIR_OK);
+	assert(dlclose(plugin) == 0);
+	return 0;
+}

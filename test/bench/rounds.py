@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""bench: runs the programs in turn, round after round, and tells what came of it. Called by run.sh.
+
+A program prints one line a batch, "ROW WHO VALUE", in nanoseconds, bytes or a count. Floor, weir and each peer take their
+turns within a round, so that a machine that speeds up or slows down does so for all; the figure is the median over all
+batches of all rounds, beside it stands the minimum."""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+import orders
+
+PEERS = ["prometheus-cpp", "client_golang", "prometheus", "prometheus-client", "measured", "hdrhistogram"]
+PROGRAMS = ["floor", "idle", "weir_record", "weir_export", "weir_memory", "idle_weir", "idle_endpoint",
+            "peer-prometheus-cpp", "peer-client_golang", "peer-rust"]
+IDLE = ["idle", "idle_weir", "idle_endpoint"]
+PEER_PROGRAMS = ["peer-prometheus-cpp", "peer-client_golang", "peer-rust"]
+RECORD = ["floor", "weir_record"] + PEER_PROGRAMS
+EXPORT = ["floor", "weir_export"] + PEER_PROGRAMS
+MEMORY = ["floor", "weir_memory"] + PEER_PROGRAMS
+
+
+class Row:
+    """budget: a number in the row's unit, or a function of the floor's median; None where the design has none."""
+
+    def __init__(self, name, programs, unit="ns", divisor=1.0, budget=None, threads=1, rounds=7, batches=3, batch_ms=20):
+        self.name, self.programs, self.unit, self.divisor = name, programs, unit, divisor
+        self.budget, self.threads = budget, threads
+        self.rounds, self.batches, self.batch_ms = rounds, batches, batch_ms
+
+
+def rows():
+    table = [
+        Row("empty_loop", ["floor"]),
+        Row("counter_add", RECORD, budget=0.6),
+        # Wall time of one add over all threads: two processors take half the time of one, and more threads are no worse.
+        Row("counter_add", RECORD, budget=0.3, threads=2, batch_ms=60),
+        Row("counter_add", RECORD, budget=0.3, threads=8, batch_ms=60),
+        Row("counter_add", RECORD, budget=0.3, threads=64, batch_ms=60),
+        Row("counter_add_static", RECORD, budget=0.6),
+        Row("counter_add_labels", RECORD, budget=20),
+        Row("histogram_explicit", RECORD, budget=1.5),
+        Row("histogram_explicit_16_series", RECORD),
+        Row("histogram_exponential", RECORD, budget=1.8),
+        Row("gauge_set", RECORD),
+        Row("record_series_1", RECORD),
+        Row("record_series_1k", RECORD),
+        Row("record_series_100k", RECORD, rounds=4),
+        Row("record_series_1m", RECORD, rounds=2),
+        Row("snapshot_1k", EXPORT, unit="ms", divisor=1e6, rounds=5, batch_ms=50),
+        Row("snapshot_10k", EXPORT, unit="ms", divisor=1e6, rounds=5, batch_ms=100),
+        Row("snapshot_100k", EXPORT, unit="ms", divisor=1e6, rounds=3, batches=1, batch_ms=200),
+        Row("snapshot_1m", EXPORT, unit="ms", divisor=1e6, rounds=2, batches=1, batch_ms=200),
+        Row("prometheus_text_1k", EXPORT, unit="ms", divisor=1e6, rounds=5, batch_ms=50),
+        Row("prometheus_text_10k", EXPORT, unit="ms", divisor=1e6, budget=0.5, rounds=5, batch_ms=100),
+        Row("prometheus_text_100k", EXPORT, unit="ms", divisor=1e6, rounds=3, batches=1, batch_ms=200),
+        Row("prometheus_text_1m", EXPORT, unit="ms", divisor=1e6, rounds=2, batches=1, batch_ms=200),
+        Row("prometheus_encode_10k", EXPORT, unit="ms", divisor=1e6, rounds=5, batch_ms=100),
+        Row("thread_first_use", MEMORY, rounds=5, batches=1),
+        Row("thread_first_use_new", MEMORY, rounds=5, batches=1),
+        Row("bytes_per_series", MEMORY, unit="bytes", budget=328, rounds=3, batches=1),
+        Row("bytes_per_thread", MEMORY, unit="bytes", budget=8192, rounds=3, batches=1),
+        Row("rss_after_init", IDLE, unit="KiB", divisor=1024, budget=lambda floor: floor + 256, rounds=3, batches=1),
+        Row("threads_after_init", IDLE, unit="threads", budget=lambda floor: floor + 1, rounds=1, batches=1),
+        Row("rss_with_endpoint", IDLE, unit="KiB", divisor=1024, rounds=3, batches=1),
+        Row("threads_with_endpoint", IDLE, unit="threads", budget=lambda floor: floor + 2, rounds=1, batches=1),
+        Row("library_kib", [], unit="KiB", budget=150),
+        Row("orders_throughput_ratio", [], unit="ratio", budget=0.97),
+        Row("orders_cpu_us_per_request", [], unit="us", budget=lambda floor: floor + 2.5),
+        Row("orders_request_cpu_us_per_request", [], unit="us", budget=lambda floor: floor + 1.0),
+        Row("orders_requests_per_second", [], unit="1/s", budget=None),
+        Row("orders_p99_us", [], unit="us", budget=None),
+    ]
+    return table
+
+
+MORE_IS_BETTER = {"orders_throughput_ratio", "orders_requests_per_second"}
+
+
+class Failed(Exception):
+    pass
+
+
+def machine(compiler):
+    model = platform.machine()
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        for line in info:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return f"{model}, {os.cpu_count()} processors, Linux {platform.release()}, {compiler}"
+
+
+def run_program(path, row, batches, batch_ms, cpus):
+    """The program's samples: {who: [value]}."""
+    call = [path, row.name, str(batch_ms), str(batches), str(row.threads)]
+    done = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
+                          preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(path)} {row.name}: {done.stderr.strip() or done.returncode}")
+    samples = {}
+    for line in done.stdout.splitlines():
+        name, who, value = line.split()
+        if name != row.name:
+            raise Failed(f"{os.path.basename(path)} answers {row.name} with {name}")
+        samples.setdefault(who, []).append(float(value) / row.divisor)
+    return samples
+
+
+def run_row(row, out, cpus, quick):
+    rounds, batches, batch_ms = row.rounds, row.batches, row.batch_ms
+    if quick:
+        rounds, batches, batch_ms = min(rounds, 2), min(batches, 2), max(1, batch_ms // 4)
+    samples, failures = {}, []
+    for _ in range(rounds):
+        for program in row.programs:
+            path = os.path.join(out, program)
+            if not os.path.exists(path) or program in failures:
+                continue
+            try:
+                for who, values in run_program(path, row, batches, batch_ms, cpus).items():
+                    samples.setdefault(who, []).extend(values)
+            except (Failed, subprocess.TimeoutExpired) as error:
+                print(f"failed {error}", file=sys.stderr)
+                failures.append(program)
+    return samples, failures
+
+
+def library_sizes(out):
+    def kib(path):
+        return os.path.getsize(path) / 1024
+
+    samples = {"floor": [kib(os.path.join(out, "libbench-floor.stripped"))],
+               "weir": [kib(os.path.join(out, "libweir.stripped"))]}
+    peer = os.path.join(out, "peer-prometheus-cpp")
+    if os.path.exists(peer):
+        for line in subprocess.run(["ldd", peer], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
+            if "libprometheus-cpp-core" in line:
+                samples["prometheus-cpp"] = [kib(os.path.realpath(line.split()[2]))]
+    return samples
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:.0f}"
+    if abs(value) >= 100:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+class Report:
+    def __init__(self, where, skips):
+        self.where, self.skips = where, skips
+        self.objects, self.misses = [], []
+
+    def add(self, row, samples):
+        median = {who: statistics.median(values) for who, values in samples.items()}
+        best = max if row.name in MORE_IS_BETTER else min
+        floor, weir = median.get("floor"), median.get("weir")
+        budget = row.budget
+        if callable(budget):
+            budget = budget(floor) if floor is not None else None
+        peers = {who: value for who, value in median.items() if who not in ("floor", "weir")}
+        self.objects.append({"row": row.name, "threads": row.threads, "unit": row.unit, "floor": rounded(floor),
+                             "weir": rounded(weir), "budget": rounded(budget),
+                             "peers": {who: rounded(value) for who, value in peers.items()}, "machine": self.where})
+
+        threads = f", {row.threads} threads" if row.threads > 1 else ""
+        print(f"\n{row.name}, {row.unit}{threads}")
+        print(f"  {'':24}{'median':>12}{'best':>12}{'x floor':>10}")
+        missing = [] if row.name.startswith("orders_") else [peer for peer in PEERS if peer not in peers]
+        for who in ["floor", "weir", *peers, *missing]:
+            if who not in median:
+                print(f"  {who:24}{'skip' if who in self.skips else '-':>12}")
+                continue
+            ratio = f"{median[who] / floor:.2f}" if floor else ""
+            print(f"  {who:24}{number(median[who]):>12}{number(best(samples[who])):>12}{ratio:>10}")
+            if who == "weir" and budget is not None:
+                kept = weir >= budget if row.name in MORE_IS_BETTER else weir <= budget
+                print(f"  {'budget':24}{number(budget):>12}{'kept' if kept else 'MISSED':>12}")
+                if not kept:
+                    self.misses.append(f"{row.name}{threads}: weir {number(weir)}, budget {number(budget)}, "
+                                       f"floor {number(floor)} {row.unit}")
+        sys.stdout.flush()
+
+    def end(self, path):
+        print(f"\n{self.where}")
+        for peer, reason in self.skips.items():
+            print(f"skip {peer}: {reason}")
+        for miss in self.misses:
+            print(f"budget missed: {miss}")
+        if path:
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(self.objects, file, indent=1)
+                file.write("\n")
+
+
+def rounded(value):
+    return None if value is None else float(f"{value:.6g}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--out")
+    parser.add_argument("--build")
+    parser.add_argument("--compiler", default="")
+    parser.add_argument("--json")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--skip", action="append", default=[])
+    options = parser.parse_args()
+
+    table = rows()
+    names = list(dict.fromkeys(row.name for row in table))
+    unknown = [name for name in options.rows if name not in names]
+    if unknown:
+        print(f"no such row: {', '.join(unknown)}; there are: {' '.join(names)}", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(names))
+    if options.list or options.check:
+        return 0
+    wanted = [row for row in table if row.name in (options.rows or names)]
+    if options.quick and not options.rows:
+        wanted = [row for row in wanted if not row.name.endswith("_1m")]
+
+    cpus = sorted(os.sched_getaffinity(0))
+    single, several = {cpus[-1]}, set(cpus[-2:])
+    load = os.getloadavg()[0]
+    if load > 0.3:
+        print(f"note: the machine is busy (load {load:.1f}): figures will be noisy", file=sys.stderr)
+    if len(several) < 2:
+        print("note: one processor only: rows of several threads tell little, and orders cannot be measured",
+              file=sys.stderr)
+    skips = dict(reason.split(": ", 1) for reason in options.skip)
+    report, failed = Report(machine(options.compiler), skips), False
+    for row in wanted:
+        if row.name.startswith("orders_"):
+            continue
+        if row.name == "library_kib":
+            report.add(row, library_sizes(options.out))
+            continue
+        samples, failures = run_row(row, options.out, several if row.threads > 1 else single, options.quick)
+        failed |= bool(failures)
+        report.add(row, samples)
+    wanted = [row for row in wanted if row.name.startswith("orders_")]
+    if wanted:
+        try:
+            samples = orders.measure(options.build, options.out, cpus, options.quick)
+            for row in wanted:
+                report.add(row, samples[row.name])
+        except orders.Skip as reason:
+            print(f"skip orders: {reason}")
+        except orders.Failed as reason:
+            print(f"failed orders: {reason}", file=sys.stderr)
+            failed = True
+    report.end(options.json)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Builds the benchmark and runs it: weir beside the floor, the budget and its peers, in turn, on pinned processors.
+#
+#   test/bench/run.sh [ROW...] [--json FILE] [--quick]     all rows, or those named; --list names them
+#
+# The libraries and orders are taken from WEIR_BUILD, or built as the release preset does in build/bench/weir. Programs go
+# to build/bench; peers are built below ${XDG_CACHE_HOME:-~/.cache}/weir-bench, and leave nothing among the sources. A peer
+# whose tools are missing is a printed skip. How to read it: doc/benchmark.md.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=${WEIR_BENCH_OUT:-$root/build/bench}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/weir-bench
+jobs=$(nproc)
+
+usage() {
+	sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+}
+
+rows=() json= quick=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--json)
+		[ $# -ge 2 ] || { usage >&2; exit 2; }
+		json=$2
+		shift
+		;;
+	--json=*) json=${1#--json=} ;;
+	--quick) quick=1 ;;
+	--list) exec python3 "$here/rounds.py" --list ;;
+	-h | --help) usage; exit 0 ;;
+	-*) usage >&2; exit 2 ;;
+	*) rows+=("$1") ;;
+	esac
+	shift
+done
+# A row that does not exist is known before anything is built.
+python3 "$here/rounds.py" --check "${rows[@]}" || exit 2
+
+mkdir -p "$out" "$cache"
+log=$out/build.log
+: >"$log"
+skips=()
+
+say() { printf '%s\n' "$*" >&2; }
+
+# try WHAT COMMAND...: the command's output goes to the log; what fails is told by its last lines.
+try() {
+	local what=$1
+	shift
+	say "building $what"
+	"$@" >>"$log" 2>&1 && return 0
+	say "$what does not build; the end of $log:"
+	tail -n 12 "$log" >&2
+	return 1
+}
+
+# ---- weir ---------------------------------------------------------------------------------------------------------------
+build=${WEIR_BUILD:-}
+build_weir() {
+	cmake --preset release -S "$root" -B "$build" -DWEIR_TESTS=OFF && cmake --build "$build" -j "$jobs"
+}
+if [ -z "$build" ]; then
+	build=$out/weir
+	try "weir, as the release preset does" build_weir || exit 1
+fi
+if [ ! -e "$build/libweir.so" ] || [ ! -e "$build/libweir-prometheus.so" ]; then
+	say "no libweir.so and libweir-prometheus.so in $build"
+	exit 1
+fi
+
+# ---- the programs in C --------------------------------------------------------------------------------------------------
+cc=${CC:-gcc}
+command -v "$cc" >/dev/null || cc=cc
+common=(-O2 -g -I"$here" -I"$root/include" -falign-functions=64 -falign-loops=32)
+c=("$cc" -std=c11 "${common[@]}")
+link=(-L"$build" "-Wl,-rpath,$build" -pthread -lm)
+
+build_programs() {
+	"${c[@]}" -fPIC -shared "$here/floor_tls.c" -o "$out/libbench-floor.so" &&
+		"${c[@]}" -c "$here/bench.c" -o "$out/bench.o" &&
+		"${c[@]}" "$here/floor.c" "$out/bench.o" -o "$out/floor" -L"$out" -lbench-floor "-Wl,-rpath,$out" -pthread -lm &&
+		"${c[@]}" "$here/weir_record.c" "$out/bench.o" -o "$out/weir_record" -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_memory.c" "$out/bench.o" -o "$out/weir_memory" -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_export.c" "$out/bench.o" -o "$out/weir_export" -lweir-prometheus -lweir "${link[@]}" &&
+		"${c[@]}" "$here/idle.c" "$out/bench.o" -o "$out/idle" -pthread &&
+		"${c[@]}" -DBENCH_WEIR "$here/idle.c" "$out/bench.o" -o "$out/idle_weir" -lweir "${link[@]}" &&
+		"${c[@]}" -DBENCH_WEIR -DBENCH_ENDPOINT "$here/idle.c" "$out/bench.o" -o "$out/idle_endpoint" \
+			-lweir-prometheus -lweir "${link[@]}" &&
+		strip -o "$out/libweir.stripped" "$(readlink -f "$build/libweir.so")" &&
+		strip -o "$out/libbench-floor.stripped" "$out/libbench-floor.so"
+}
+try "the floor and weir's rows" build_programs || exit 1
+
+# ---- the peers ----------------------------------------------------------------------------------------------------------
+skip() {
+	skips+=("$1: $2")
+	say "skip $1: $2"
+}
+
+peer_cpp() {
+	rm -f "$out/peer-prometheus-cpp"
+	command -v "${CXX:-g++}" >/dev/null || { skip prometheus-cpp "no C++ compiler"; return; }
+	echo '#include <prometheus/counter.h>' | "${CXX:-g++}" -std=c++17 -fsyntax-only -x c++ - 2>/dev/null ||
+		{ skip prometheus-cpp "its headers are missing (Debian: prometheus-cpp-dev)"; return; }
+	try prometheus-cpp "${CXX:-g++}" -std=c++17 "${common[@]}" "$here/peers/prometheus-cpp/main.cc" "$out/bench.o" \
+		-o "$out/peer-prometheus-cpp" -lprometheus-cpp-core -pthread -lm || skip prometheus-cpp "it does not build"
+}
+
+# Copies a peer's sources to the cache, where tools may write beside them.
+copy() {
+	mkdir -p "$cache/$1"
+	cp -R "$here/peers/$1/." "$cache/$1/"
+}
+
+peer_go() {
+	rm -f "$out/peer-client_golang"
+	command -v go >/dev/null || { skip client_golang "no go command"; return; }
+	copy client_golang
+	try client_golang env GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -C "$cache/client_golang" -p "$jobs" \
+		-o "$out/peer-client_golang" . || skip client_golang "it does not build (Go 1.26 is needed, and its modules)"
+}
+
+peer_rust() {
+	rm -f "$out/peer-rust"
+	command -v cargo >/dev/null || {
+		local crate
+		for crate in prometheus prometheus-client measured hdrhistogram; do skip "$crate" "no cargo command"; done
+		return
+	}
+	copy rust
+	if try "the crates" cargo build --release --manifest-path "$cache/rust/Cargo.toml" \
+		--target-dir "$cache/rust-target" -j "$jobs"; then
+		cp "$cache/rust-target/release/peer-rust" "$out/peer-rust"
+	else
+		for crate in prometheus prometheus-client measured hdrhistogram; do skip "$crate" "it does not build"; done
+	fi
+}
+peer_cpp
+peer_go
+peer_rust
+
+# ---- the rounds ---------------------------------------------------------------------------------------------------------
+arguments=(--out "$out" --build "$build" --compiler "$("$cc" --version | head -n 1)")
+[ -z "$json" ] || arguments+=(--json "$json")
+[ -z "$quick" ] || arguments+=(--quick)
+for reason in "${skips[@]}"; do arguments+=(--skip "$reason"); done
+exec python3 "$here/rounds.py" "${arguments[@]}" "${rows[@]}"

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# examples/run.sh as a user runs it: its table has what it promises, Prometheus answers, nothing is left behind.
+set -euo pipefail
+cd "$WEIR_ROOT"
+for tool in wrk prometheus; do
+	if ! command -v $tool >/dev/null; then
+		echo "skip run_sh: $tool is not installed"
+		exit 0
+	fi
+done
+
+work=$(mktemp -d)
+failed=0
+trap 'rm -rf "$work"' EXIT
+
+# ok NAME COMMAND...: a case that is ok where the command is
+ok() {
+	local name=$1 why
+	shift
+	if why=$("$@" 2>&1); then
+		echo "ok run_sh.$name"
+	else
+		echo "not ok run_sh.$name: $(tr '\n' ' ' <<<"${why:-$*}" | cut -c1-400)"
+		failed=1
+	fi
+}
+
+# Our own processes only: those with TMPDIR, which run.sh hands on to all its children, in their environment.
+left_behind() {
+	! grep -lzs "^TMPDIR=$work\$" /proc/[0-9]*/environ | grep -v "/$$/" && [ -z "$(ls -A "$work")" ]
+}
+PY=$(
+	cat <<'TEXT'
+import re, sys
+text = open(sys.argv[1]).read()
+def number(s): return float(s.replace(",", ""))
+def need(what, there):
+    if not there: sys.exit(f"{what} is not there: {text!r}")
+what = sys.argv[2]
+rows = re.findall(r"^(/api/v1/orders/\{id\}|/api/v1/orders|/healthz|other) +(GET|POST) +(\d{3}) +([\d,]+) +[\d,]+$", text, re.M)
+if what == "requests":
+    need("reading an order", ("/api/v1/orders/{id}", "GET", "200") in [r[:3] for r in rows])
+    need("placing an order", ("/api/v1/orders", "POST", "201") in [r[:3] for r in rows])
+    need("health", ("/healthz", "GET", "200") in [r[:3] for r in rows])
+    need("what goes astray", ("other", "GET", "404") in [r[:3] for r in rows])
+    everything = re.search(r"^all +([\d,]+) +[\d,]+$", text, re.M)
+    need("the sum", everything)
+    need("a sum that is right", number(everything[1]) == sum(number(r[3]) for r in rows))
+    wrk = re.search(r"^wrk counts ([\d,]+) answers", text, re.M)
+    need("wrk's count", wrk)
+    need("wrk's count near ours (at most its 32 connections are under way)", 0 <= number(everything[1]) - number(wrk[1]) <= 32)
+elif what == "latency":
+    for p in (50, 95, 99):
+        need(f"p{p}", re.search(rf"^p{p} +\S.*(the same bucket|one bucket apart)$", text, re.M))
+    need("agreement", "weir and wrk agree within one bucket" in text)
+elif what == "slo":
+    slo = re.search(r"^99\.5 % within 200 ms +([\d.]+) % were: ([\d,]+) of ([\d,]+) were slower", text, re.M)
+    need("the SLO", slo)
+    need("a share that is right", abs(float(slo[1]) - 100 * (1 - number(slo[2]) / number(slo[3]))) < 0.0006)
+    need("the error budget", re.search(r"^error budget +\[[#.]{20}\] ", text, re.M))
+elif what == "cost":
+    need("the cost", re.search(r"^difference +[+-][\d.]+ us +[\d.]+x$", text, re.M))
+    for row in ("without (orders-bare)", "with (orders)"):
+        need(row, re.search(rf"^{re.escape(row)} +[\d.]+ us +[\d,]+ +\d+ %$", text, re.M))
+elif what == "where":
+    need("the address of /metrics", re.search(r"^metrics are at http://127\.0\.0\.1:\d+/metrics", text, re.M))
+elif what == "prometheus":
+    counts = re.search(r"^Prometheus has ([\d,]+) requests; orders counted ([\d,]+)\.", text, re.M)
+    need("its count", counts and counts[1] == counts[2])
+    need("rates", len(re.findall(r"^    \S+ +[\d,.]+ a second$", text, re.M)) == 4)
+    need("the quantile", re.search(r"^  histogram_quantile.*\n    [\d.]+ ms$", text, re.M))
+    need("the SLO", re.search(r"^  sum\(rate.*\n    9\d\.\d+ % within the SLO$", text, re.M))
+TEXT
+)
+says() {
+	python3 -c "$PY" "$out" "$1"
+}
+
+mkdir "$work.out"
+trap 'rm -rf "$work" "$work.out"' EXIT
+out=$work.out/main
+code=0
+TMPDIR=$work examples/run.sh --seconds 2 --prometheus --no-install >"$out" 2>&1 || code=$?
+[ $code -eq 0 ] || tail -20 "$out"
+ok ends_with_0 test $code -eq 0
+for what in requests latency slo cost where prometheus; do
+	ok table_has_$what says $what
+done
+ok leaves_nothing_behind left_behind
+
+# --keep: up until Ctrl-C, and then nothing is left.
+out=$work.out/keep
+keeps() {
+	TMPDIR=$work python3 - "$out" <<-'PY'
+	import re, signal, subprocess, sys, time, urllib.request
+	with open(sys.argv[1], "w") as out:
+	    run = subprocess.Popen(["examples/run.sh", "--seconds", "1", "--telemetry", "off", "--keep", "--no-install"],
+	                           stdout=out, stderr=out, start_new_session=True)
+	end, at = time.monotonic() + 120, None
+	while at is None and time.monotonic() < end and run.poll() is None:
+	    at = re.search(r"^orders answers at (http://127\S+?);?\s", open(sys.argv[1]).read(), re.M)
+	    time.sleep(0.1)
+	try:
+	    if at is None:
+	        sys.exit(f"it does not say where: {open(sys.argv[1]).read()!r}")
+	    if urllib.request.urlopen(at[1], timeout=5).status != 200:
+	        sys.exit("orders does not answer")
+	    run.send_signal(signal.SIGINT)
+	    if run.wait(timeout=20) != 0:
+	        sys.exit(f"code {run.returncode}")
+	finally:
+	    if run.poll() is None:
+	        run.kill()
+	try:
+	    urllib.request.urlopen(at[1], timeout=5)
+	except OSError:
+	    sys.exit(0)
+	sys.exit("orders answers still")
+	PY
+}
+ok keep_is_up_until_ctrl_c keeps
+ok keep_leaves_nothing_behind left_behind
+ok off_shows_wrk_alone grep -q '^telemetry is off' "$out"
+
+# Stopped in the middle of the load.
+stops() {
+	local run code=0
+	TMPDIR=$work examples/run.sh --seconds 60 --no-install >"$work.out/stop" 2>&1 &
+	run=$!
+	for _ in {1..600}; do
+		! grep -q '^==> load' "$work.out/stop" || break
+		sleep 0.1
+	done
+	kill -TERM $run
+	wait $run || code=$?
+	[ $code -eq 143 ] && ! grep -q '^requests ' "$work.out/stop"
+}
+ok stopped_in_the_middle stops
+ok stopped_leaves_nothing_behind left_behind
+
+# A machine without wrk, and one that has no apt-get: folders of links to all else.
+mkdir "$work.out/no-wrk" "$work.out/no-apt"
+for folder in /usr/local/bin /usr/bin /bin; do
+	for program in "$folder"/*; do
+		name=${program##*/}
+		[ "$name" = wrk ] || ln -sf "$program" "$work.out/no-wrk/$name"
+		[ "$name" = apt-get ] || ln -sf "$program" "$work.out/no-apt/$name"
+	done
+done
+refuses() {
+	local path=$1 text=$2 code=0
+	shift 2
+	PATH=$path examples/run.sh --seconds 1 "$@" >"$work.out/refused" 2>&1 || code=$?
+	cat "$work.out/refused"
+	[ $code -eq 2 ] && grep -q -- "$text" "$work.out/refused" && ! grep -q '^==>' "$work.out/refused"
+}
+ok no_install_names_what_is_missing refuses "$work.out/no-wrk" '^missing: wrk$' --no-install
+ok other_systems_get_the_list refuses "$work.out/no-apt" '^    libmicrohttpd-dev '
+ok bad_arguments_are_refused refuses "$PATH" 'usage' --seconds 1 --frobnicate
+ok bad_seconds_are_refused refuses "$PATH" 'takes a number' --seconds 0
+ok off_with_prometheus_is_refused refuses "$PATH" 'nothing to scrape' --telemetry off --prometheus
+helps() {
+	examples/run.sh --help | grep -q -- --no-install
+}
+ok help helps
+exit $failed

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Every test of weir: installs what it lacks (Debian and Ubuntu), builds out of tree in build/, runs, and closes with
+# "N passed, N failed, N skipped".
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=../.ci/needs.sh
+. "$root/.ci/needs.sh"
+
+install=yes arguments=()
+for argument; do
+	case $argument in
+	--no-install) install=no ;;
+	-h | --help)
+		cat <<'END'
+usage: test/run.sh [--no-install] [--quick] [--list] [NAME...]
+  --no-install  install nothing: name what is missing, and exit 2
+  --quick       the unit and integration tests of the release build only
+  --list        name the tests, and run none
+  NAME          only tests whose label holds NAME: test_bucket, package, asan, release/e2e
+Exit: 0 all passed, 1 a test failed, 2 something is missing.
+END
+		exit 0
+		;;
+	--quick | --list | [!-]*) arguments+=("$argument") ;;
+	*) echo "there is no option $argument; see --help" >&2 && exit 2 ;;
+	esac
+done
+
+needs_install test/run.sh "
+gcc               command gcc
+g++               command g++
+binutils          command readelf
+clang             command clang
+lld               command ld.lld
+libclang-rt-dev   runtime fuzzer
+cmake             command cmake
+ninja-build       command ninja
+pkg-config        command pkg-config
+libcmocka-dev     header cmocka.h
+libmicrohttpd-dev header microhttpd.h
+zlib1g-dev        header zlib.h
+python3           command python3
+curl              command curl
+wrk               command wrk
+prometheus        command promtool
+" $install
+exec python3 "$root/test/run.py" "${arguments[@]}"

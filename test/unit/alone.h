@@ -1,0 +1,256 @@
+/* What the unit tests of process-wide state are written in. ALONE(name) is a cmocka test whose body runs in a process of its
+ * own: this program, started anew with the case's name, so that each case begins as a host begins, leaves nothing to the
+ * next, and costs only itself where it crashes or hangs.
+ *
+ * Invariant: a check that fails ends the case's process, from any thread; a forked child's check ends the child, whose end
+ * its parent looks at. Include it last: it brings cmocka's own needs. */
+#ifndef ALONE_H
+#define ALONE_H
+
+#include <weir/lifecycle.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false /* a sanitizer needs an address space without limit */
+#endif
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define STR(text) weir_str_n((text), sizeof(text) - 1) /* of a literal: NULs count */
+
+enum { ALONE_SKIPPED = 77, ALONE_SECONDS = 60, STEP_US = 200 };
+
+struct alone {
+	const char *name;
+	void (*run)(void);
+	struct alone *next;
+};
+static struct alone *alone_first;
+
+#define ALONE(test)                                                                                                    \
+	static void test##_body(void);                                                                                 \
+	__attribute__((constructor)) static void test##_add(void)                                                      \
+	{                                                                                                              \
+		static struct alone entry = {#test, test##_body, NULL};                                                \
+		entry.next = alone_first;                                                                              \
+		alone_first = &entry;                                                                                  \
+	}                                                                                                              \
+	static void test(void **state)                                                                                 \
+	{                                                                                                              \
+		(void)state;                                                                                           \
+		alone_start(#test);                                                                                    \
+	}                                                                                                              \
+	static void test##_body(void)
+
+/* How a child ended: its code, or 1000 and the signal. */
+static inline int end_of(pid_t child)
+{
+	int status = 0;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static inline void alone_start(const char *name)
+{
+	pid_t child;
+	int end;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		char *const args[] = {(char *)(uintptr_t)"alone", (char *)(uintptr_t)name, NULL};
+
+		execv("/proc/self/exe", args);
+		_exit(126);
+	}
+	assert_true(child > 0);
+	end = end_of(child);
+	if (end == ALONE_SKIPPED)
+		skip();
+	if (end != 0)
+		fail_msg("the process of %s ended with %d (1000 and more: a signal)", name, end);
+}
+
+static inline int alone_body(const char *name)
+{
+	for (const struct alone *a = alone_first; a != NULL; a = a->next)
+		if (strcmp(a->name, name) == 0) {
+			alarm(ALONE_SECONDS);
+			a->run();
+			return 0;
+		}
+	return 2;
+}
+
+#define ALONE_MAIN(tests)                                                                                              \
+	int main(int argc, char **argv)                                                                                \
+	{                                                                                                              \
+		static const char *const variables[] = {"OTEL_LOG_LEVEL", "OTEL_METRIC_EXPORT_INTERVAL",               \
+		                                        "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"};              \
+                                                                                                                       \
+		for (size_t i = 0; i < COUNT(variables); i++)                                                          \
+			unsetenv(variables[i]);                                                                        \
+		if (argc > 1)                                                                                          \
+			return alone_body(argv[1]);                                                                    \
+		return cmocka_run_group_tests((tests), NULL, NULL);                                                    \
+	}
+
+static inline void alone_skip(const char *why)
+{
+	fprintf(stderr, "skipped: %s\n", why);
+	_exit(ALONE_SKIPPED);
+}
+
+/* A forked child of a case: run returns, or a check in it fails. */
+static inline void in_child(void (*run)(void))
+{
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		alarm(ALONE_SECONDS / 2);
+		run();
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(end_of(child), 0);
+}
+
+/* ---- time and threads ---- */
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+static inline void sleep_ms(unsigned ms)
+{
+	struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000L};
+
+	while (nanosleep(&t, &t) != 0 && errno == EINTR)
+		;
+}
+
+/* Waits until what is true; the case fails where it is not after so many ms: a hang's end, not a measure of speed. */
+#define WITHIN_MS(ms, what)                                                                                            \
+	do {                                                                                                           \
+		uint64_t until_ = now_ns() + (uint64_t)(ms) * 1000000u;                                                \
+		while (!(what) && now_ns() < until_)                                                                   \
+			usleep(STEP_US);                                                                               \
+		if (!(what))                                                                                           \
+			fail_msg("not within %d ms: %s", (int)(ms), #what);                                            \
+	} while (0)
+
+static inline pthread_t begin_thread(void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, run, arg), 0);
+	return thread;
+}
+
+static inline void end_thread(pthread_t thread)
+{
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static inline void in_thread(void *(*run)(void *), void *arg)
+{
+	end_thread(begin_thread(run, arg));
+}
+
+static inline void in_threads(unsigned count, void *(*run)(void *), void *arg)
+{
+	pthread_t threads[64];
+
+	assert_true(count <= COUNT(threads));
+	for (unsigned i = 0; i < count; i++)
+		threads[i] = begin_thread(run, arg);
+	for (unsigned i = 0; i < count; i++)
+		end_thread(threads[i]);
+}
+
+/* ---- what weir says ---- */
+
+static inline struct weir_status status_now(void)
+{
+	struct weir_status status;
+
+	memset(&status, 0, sizeof status);
+	status.size = sizeof status;
+	assert_int_equal(weir_status_read(&status), WEIR_OK);
+	return status;
+}
+
+enum { SAID_MAX = 64 };
+struct said {
+	pthread_mutex_t lock;
+	unsigned count;
+	enum weir_log_level level[SAID_MAX];
+	char text[SAID_MAX][512];
+};
+static struct said said = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static inline void say_to_test(void *arg, enum weir_log_level level, const char *text)
+{
+	(void)arg;
+	pthread_mutex_lock(&said.lock);
+	if (said.count < SAID_MAX) {
+		said.level[said.count] = level;
+		snprintf(said.text[said.count], sizeof said.text[0], "%s", text);
+	}
+	said.count++;
+	pthread_mutex_unlock(&said.lock);
+}
+
+static inline unsigned said_count(void)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&said.lock);
+	count = said.count;
+	pthread_mutex_unlock(&said.lock);
+	return count;
+}
+
+/* How many messages hold the text. */
+static inline unsigned said_times(const char *part)
+{
+	unsigned times = 0;
+
+	pthread_mutex_lock(&said.lock);
+	for (unsigned i = 0; i < said.count && i < SAID_MAX; i++)
+		times += strstr(said.text[i], part) != NULL;
+	pthread_mutex_unlock(&said.lock);
+	return times;
+}
+
+#endif
