@@ -201,15 +201,13 @@ if [ $telemetry = on ]; then
 	rounds=$((seconds < 6 ? 3 : seconds < 20 ? 5 : 9))
 	step "load: what telemetry costs, $rounds rounds of 1 s each with it and without"
 	read -r first second _ < <(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0)), "", "")')
-	load_on=() serve_on=()
-	if [ -n "$second" ] && has taskset; then
-		load_on=(taskset -c "$second") serve_on=(taskset -c "$first")
-	fi
 	start_orders bare orders-bare --threads 1
 	bare_pid=$pid bare_at=$at
 	start_orders with orders --threads 1
 	with_pid=$pid with_at=$at
-	if [ ${#serve_on[@]} -gt 0 ]; then
+	load_on=()
+	if [ -n "$second" ] && command -v taskset >/dev/null; then
+		load_on=(taskset -c "$second")
 		taskset -acp "$first" "$bare_pid" >/dev/null
 		taskset -acp "$first" "$with_pid" >/dev/null
 	fi
@@ -234,10 +232,14 @@ if [ $prometheus = yes ]; then
 	cat "$work/answers"
 fi
 echo
-[ -z "$metrics" ] || echo "metrics are at http://$metrics/metrics$([ $keep = yes ] || echo ' as long as orders runs: --keep leaves it up')"
+if [ -n "$metrics" ]; then
+	until=''
+	[ $keep = yes ] || until=' as long as orders runs: --keep leaves it up'
+	echo "metrics are at http://$metrics/metrics$until"
+fi
 if [ $keep = yes ]; then
-	echo "orders answers at http://$main_at/api/v1/orders/1${prometheus_at:+, Prometheus at $prometheus_at}; Ctrl-C ends it"
 	trap 'echo; exit 0' INT TERM
+	echo "orders answers at http://$main_at/api/v1/orders/1${prometheus_at:+, Prometheus at $prometheus_at}; Ctrl-C ends it"
 	wait "$main_pid" || true
 	fail "orders ended by itself"
 fi

@@ -1,5 +1,5 @@
-/* Fuzz: names, values and keys of labels, from any bytes. More than "no crash": what is mended is sound and stays as it is, and a
- * key holds its values, so that no two lists share one. */
+/* Fuzz: names, values and keys of labels, from any bytes. More than "no crash": what is mended is sound and stays
+ * as it is, and a key holds its values, so that no two lists share one. */
 #include "label.h"
 
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static bool is_sound(const uint8_t *s, size_t len)
 		uint8_t first = s[at], low = 0x80, high = 0xbf;
 		size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
 
-		if ((first < 0x20 && first != '\n') || (first > 0x7e && first < 0xc2) || first > 0xf4 || more >= len - at)
+		if ((first < 0x20 && first != '\n') || (first > 0x7e && first < 0xc2) || first > 0xf4 ||
+		    more >= len - at)
 			return false;
 		if (first == 0xc2 || first == 0xe0)
 			low = 0xa0;

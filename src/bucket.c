@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- exponential bounds, exactly --------------------------------------------------------------------------------------
+/* ---- exponential bounds, exactly ------------------------------------------------------------------------------------
  * Everything is counted in eighths of an octave, the finest scale. v <= D * 2^(e / 8) is v^8 <= D^8 * 2^e, in integers.
  * Bounds are below 2^64, so both sides are below 2^512, or a factor of (1 + 1 / v)^8 above where v is one too large. */
 enum { LIMBS = 18, FINEST = 3 };
@@ -122,7 +122,7 @@ static bool range_at_scale(struct weir__shape *shape, int32_t scale, uint64_t lo
 	return true;
 }
 
-/* ---- the tagged words ------------------------------------------------------------------------------------------------ */
+/* ---- the tagged words -------------------------------------------------------------------------------------------- */
 
 static void set_defaults(struct weir__shape *shape)
 {
@@ -254,7 +254,7 @@ const char *weir__shape_parse(struct weir__shape *shape, const uint64_t *words, 
 	return NULL;
 }
 
-/* ---- from a value to its bucket -------------------------------------------------------------------------------------- */
+/* ---- from a value to its bucket ---------------------------------------------------------------------------------- */
 
 uint64_t weir__map_build(uint8_t map[WEIR__MAP_SLOTS], const uint64_t *bounds, uint32_t count)
 {
@@ -268,9 +268,9 @@ uint64_t weir__map_build(uint8_t map[WEIR__MAP_SLOTS], const uint64_t *bounds, u
 		uint32_t first = weir__bucket_search(bounds, count, lowest);
 
 		map[slot] = (uint8_t)first;
-		/* The bucket of v is first plus the number of bounds in [lowest, v): the most at v = highest. Each increment
-		 * steps over one of them, and no further than to v's bucket. So two are enough exactly where at most two
-		 * bounds lie in [lowest, highest); one that equals highest does not count. */
+		/* The bucket of v is first plus the number of bounds in [lowest, v): the most at v = highest. Each
+		 * increment steps over one of them, and no further than to v's bucket. So two are enough exactly
+		 * where at most two bounds lie in [lowest, highest); one that equals highest does not count. */
 		if (weir__bucket_search(bounds, count, highest) - first > 2)
 			limit = 0;
 	}
@@ -281,7 +281,8 @@ uint32_t weir__bucket_search(const uint64_t *bounds, uint32_t count, uint64_t v)
 {
 	uint32_t at = 0;
 
-	/* The answer is at, or one of the count following: the halving does not depend on v, and the step is a product. */
+	/* The answer is at, or one of the count following: the halving does not depend on v, and the step is a
+	 * product. */
 	while (count > 1) {
 		uint32_t half = count / 2;
 

@@ -39,17 +39,24 @@ void weir__log_set(weir_log_fn *log, void *arg, enum weir_log_level level)
 
 static bool said_lately(const char *text)
 {
-	uint64_t now = weir__clock_ns();
-	uint32_t hash = 2166136261u, at;
+	uint64_t now = weir__clock_ns(), oldest = UINT64_MAX;
+	uint32_t hash = 2166136261u;
+	int to = 0;
 
 	for (; *text != '\0'; text++)
 		hash = (hash ^ (uint8_t)*text) * 16777619u;
-	at = hash % REMEMBERED;
-	if (weir__load_relaxed(&logging.remembered[at].hash) == hash &&
-	    now < weir__load_relaxed(&logging.remembered[at].until_ns))
-		return true;
-	weir__store_relaxed(&logging.remembered[at].hash, hash);
-	weir__store_relaxed(&logging.remembered[at].until_ns, now + UINT64_C(60000000000));
+	for (int at = 0; at < REMEMBERED; at++) {
+		uint64_t until = weir__load_relaxed(&logging.remembered[at].until_ns);
+
+		if (until > now && weir__load_relaxed(&logging.remembered[at].hash) == hash)
+			return true;
+		if (until < oldest) {
+			oldest = until;
+			to = at;
+		}
+	}
+	weir__store_relaxed(&logging.remembered[to].hash, hash);
+	weir__store_relaxed(&logging.remembered[to].until_ns, now + UINT64_C(60000000000));
 	return false;
 }
 
@@ -85,21 +92,34 @@ void weir_private_log(enum weir_log_level level, const char *format, ...)
 		say(level, text);
 }
 
+/* Of a kind (or, without one, of a text) one is enough until the next tick. The place is taken while it is looked at: its
+ * flusher may be at it, and then another writer. */
+static bool is_kept(int at, const char *what, const char *name)
+{
+	uint32_t state = READY;
+	bool same;
+
+	if (!weir__cas_acquire(&logging.later[at].state, &state, (uint32_t)WRITING))
+		return false;
+	if (*what != '\0')
+		same = strncmp(logging.later[at].text, what, strnlen(what, LINE - 1)) == 0;
+	else
+		same = strncmp(logging.later[at].text, name, LINE - 1) == 0;
+	weir__store_release(&logging.later[at].state, (uint32_t)READY);
+	return same;
+}
+
 void weir__log_later_about(const char *what, const char *name)
 {
+	size_t first = strnlen(what, LINE - 1), second = strnlen(name, LINE - 1 - first);
+
 	for (int i = 0; i < LATER; i++) {
 		uint32_t state = FREE;
-		size_t first = strlen(what), second = strlen(name);
 
-		if (weir__load_relaxed(&logging.later[i].state) == READY &&
-		    strncmp(logging.later[i].text, what, first) == 0) /* one of a kind is enough until the next tick */
+		if (is_kept(i, what, name))
 			return;
 		if (!weir__cas_acquire(&logging.later[i].state, &state, (uint32_t)WRITING))
 			continue;
-		if (first > LINE - 1)
-			first = LINE - 1;
-		if (second > LINE - 1 - first)
-			second = LINE - 1 - first;
 		memcpy(logging.later[i].text, what, first);
 		memcpy(logging.later[i].text + first, name, second);
 		logging.later[i].text[first + second] = '\0';

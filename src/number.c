@@ -1,12 +1,14 @@
-/* L1: numbers as text, exactly: the integers behind a decimal point, and the shortest text of a double. See abi/private.h.
+/* L1: numbers as text, exactly: the integers behind a decimal point, and the shortest text of a double. See
+ * abi/private.h.
  *
- * Nothing here knows a locale: no printf, no strtod. Invariant: at most 64 bytes are written for a decimal, 32 for the others,
- * NUL included. Pure: no data of its own. */
+ * Nothing here knows a locale: no printf, no strtod. Invariant: at most 64 bytes are written for a decimal, 32 for
+ * the others, NUL included. Pure: no data of its own. */
 #include <weir/abi/private.h>
 
 #include <string.h>
 
-/* A number's decimal digits, the first not 0 (none for zero), and where the point stands: value = 0.d1d2d3... * 10^point. */
+/* A number's decimal digits, the first not 0 (none for zero), and where the point stands: value = 0.d1d2d3... *
+ * 10^point. */
 struct digits {
 	char d[48];
 	int count, point;
@@ -115,9 +117,10 @@ size_t weir_private_canonical(char *out, uint64_t value, unsigned digits)
 	return len;
 }
 
-/* ---- the shortest digits of a double: Steele and White's and Dybvig's free-format algorithm, on integers wide enough ------
- * v = r / s; what lies within below / s and above / s of v reads back as v. Digits are taken from r / s until what is left is
- * within reach. The integers have at most 1130 bits: 2^-1074 is 2 / 2^1075, times 10^324; the largest is below 2^1027. */
+/* ---- the shortest digits of a double: Steele and White's and Dybvig's free-format algorithm, on integers wide enough 
+ * v = r / s; what lies within below / s and above / s of v reads back as v. Digits are taken from r / s until what is
+ * left is within reach. The integers have at most 1130 bits: 2^-1074 is 2 / 2^1075, times 10^324; the largest double is
+ * below 2^1024. */
 struct wide {
 	uint32_t limb[36]; /* the lowest first */
 	uint32_t count;    /* limbs in use, the highest not 0 */

@@ -59,7 +59,8 @@ def plan(quick):
             stress = [p for p in programs if p.stem.startswith("stress")]
             entries += [(preset, "unit", p) for p in unit] + [(preset, "integration", p) for p in stress]
         entries += [("fuzz", "fuzz", p) for p in glob("fuzz/*.c")]
-    return [(f"{preset}/{kind}/{path.stem}", preset, kind, path) for preset, kind, path in entries]
+    return [(("fuzz/" if preset == "fuzz" else f"{preset}/{kind}/") + path.stem, preset, kind, path)
+            for preset, kind, path in entries]
 
 
 # ---- running ---------------------------------------------------------------------------------------------------------------
@@ -108,7 +109,8 @@ def finish(label, found, began, log):
             print(f"    skip {text}")
     if bad:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        print("\n".join(f"    | {line}" for line in lines[-200:]))
+        for line in lines[-200:]:
+            print(f"    | {line}")
         for verdict, text in found:
             if verdict == "not ok":
                 print(f"    not ok {text}")
@@ -141,7 +143,7 @@ def run_fuzz(label, path, env, seconds):
     log, began, found = BUILD / "results" / (label.replace("/", ".") + ".log"), time.monotonic(), []
     crashes.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as fresh:
-        command = [BUILD / "fuzz/fuzz" / path.stem, f"-max_total_time={max(1, int(seconds * 0.8))}", "-timeout=10",
+        command = [BUILD / "fuzz/fuzz" / path.stem, f"-max_total_time={max(1, int(seconds - max(3, seconds / 5)))}", "-timeout=10",
                    "-print_final_stats=1", f"-artifact_prefix={crashes}/{path.stem}-", fresh]
         code = run(command + ([corpus] if corpus.is_dir() else []), log, env, seconds)
     said = re.search(r"stat::number_of_executed_units:\s*(\d+)", log.read_text(errors="replace"))

@@ -33,6 +33,7 @@ binutils          command readelf
 clang             command clang
 lld               command ld.lld
 libclang-rt-dev   runtime fuzzer
+llvm              command llvm-symbolizer
 cmake             command cmake
 ninja-build       command ninja
 pkg-config        command pkg-config

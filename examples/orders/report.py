@@ -94,7 +94,8 @@ def latency_table(histogram, load):
         if high == float("inf"):
             value, edges = f"> {span(low)}", f"over {span(low)}"
         else: # within the lowest bucket there is nothing to tell a time by
-            value, edges = (span(at) if i > 0 else f"< {span(high)}"), f"{span(low)} to {span(high)}" if i > 0 else f"up to {span(high)}"
+            value = span(at) if i > 0 else f"< {span(high)}"
+            edges = f"{span(low)} to {span(high)}" if i > 0 else f"up to {span(high)}"
         apart.append(abs(histogram.bucket_of(wrk) - i))
         verdict = {0: "the same bucket", 1: "one bucket apart"}.get(apart[-1], f"{apart[-1]} BUCKETS APART")
         print(f"{'p' + str(p):<24}{value:>10}  {edges:<20}{span(wrk):>10}  {verdict}")
@@ -133,6 +134,8 @@ def cost_table(text):
     bare = [cpu for cpu, _, _ in rounds["orders-bare"]]
     print(f"{'difference':<24}{more:>+13.2f} us{ratio:>19.3f}x")
     print(f"medians of {len(bare)} rounds each, one thread; rounds of orders-bare alone differ by {max(bare) - min(bare):.2f} us")
+    if min(busy for _, _, busy in middle.values()) < 95:
+        print("the core was not kept busy, by wrk or by others: requests a second say little here, CPU a request says more")
 
 
 def main():

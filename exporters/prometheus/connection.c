@@ -116,6 +116,22 @@ bool weir__connections_make_room(struct weir__connections *table)
 	return longest != NULL;
 }
 
+/* There is something to read where nothing is awaited: another request, or the end. libmicrohttpd does not see an end that came
+ * together with the request: it is told by a socket that is shut down; what is still to be sent goes on. */
+static void look(struct weir__connection *c, uint64_t now, uint64_t client_ns)
+{
+	char byte;
+
+	if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+		shutdown(c->fd, SHUT_RDWR);
+		c->stage = WEIR__KICKED;
+		return;
+	}
+	c->stage = WEIR__READING;
+	c->since = now;
+	c->deadline = now + client_ns;
+}
+
 void weir__connections_look(struct weir__connections *table, uint64_t now)
 {
 	struct weir__connection *looked[LOOK_MOST];
@@ -131,11 +147,8 @@ void weir__connections_look(struct weir__connections *table, uint64_t now)
 			continue;
 		if (poll(fds, count, 0) > 0)
 			for (nfds_t k = 0; k < count; k++)
-				if (fds[k].revents != 0) {
-					looked[k]->stage = WEIR__READING;
-					looked[k]->since = now;
-					looked[k]->deadline = now + table->client_ns;
-				}
+				if (fds[k].revents != 0)
+					look(looked[k], now, table->client_ns);
 		count = 0;
 	}
 }

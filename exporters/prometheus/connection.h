@@ -42,7 +42,7 @@ void weir__connection_answered(struct weir__connection *c, uint64_t now); /* its
 
 /* Shuts down the one that has waited longest without a request; false: all are being answered. */
 bool weir__connections_make_room(struct weir__connections *table);
-/* Before libmicrohttpd reads: idle ones whose next request has begun. */
+/* Before libmicrohttpd reads, and behind: idle ones whose next request has begun, or whose other side has ended. */
 void weir__connections_look(struct weir__connections *table, uint64_t now);
 /* Shuts down what is late; when to come again, UINT64_MAX where there is none. */
 uint64_t weir__connections_sweep(struct weir__connections *table, uint64_t now);

@@ -145,8 +145,10 @@ bool weir__encode_start(struct weir__encoder *e, const char *name, size_t len, c
 		e->family_len -= strlen("_info");
 	if (!seen_add(e, e->name.start, e->family_len, again))
 		return false;
-	if (*again)
+	if (*again) {
+		weir_private_log(WEIR_LOG_WARN, "prometheus: %s is left out: another family comes out under this name", name);
 		return true;
+	}
 	if (!e->openmetrics)
 		return put_help(e, help) && put_type(e, type);
 	if (!put_type(e, type))
@@ -292,11 +294,8 @@ static bool put_family(struct weir__encoder *e)
 	e->bounds_known = false;
 	if (!weir__encode_start(e, name, len, type_of(e, e->family.kind), e->family.unit, e->family.help, &again))
 		return false;
-	if (again) {
-		weir_private_log(WEIR_LOG_WARN, "prometheus: %s is left out: another instrument comes out under its name",
-		                 e->family.name);
+	if (again)
 		return true;
-	}
 	if (!make_frame(e))
 		return false;
 	has_labels = e->labels.count != 0;

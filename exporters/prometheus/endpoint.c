@@ -156,6 +156,7 @@ static void run_daemon(struct server *server)
 	weir_private_gate_enter();
 	MHD_run(server->daemon);
 	weir_private_gate_leave();
+	weir__connections_look(&server->connections, weir_private_clock_ns());
 }
 
 static void hand_over(struct server *server, int fd, const struct sockaddr *from, socklen_t len)

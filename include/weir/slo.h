@@ -9,6 +9,8 @@ WEIR_BEGIN_DECLS_
 /* The unit, then WEIR_SLO if any, then WEIR_RANGE or WEIR_BOUNDS if any. Bounds are upper-inclusive, in the base unit,
  * ascending, 62 at most. Without either, the unit's default bounds: for seconds those of http.server.request.duration, 5 ms
  * to 10 s. An SLO's threshold is always an exact bound: objective_ppm of all values are to be at most the threshold.
+ * A range of 1 us to 60 s is 208 buckets. The scale is at most 3 (8 buckets an octave), less where the range would need more
+ * than 240 buckets, or where it begins under 9 units, so that no two bounds are one integer.
  *   WEIR_BUCKETS(WEIR_BYTES, WEIR_SLO(990000, WEIR_KIB(64)), WEIR_BOUNDS(WEIR_KIB(1), WEIR_KIB(16), WEIR_MIB(1)))
  *   WEIR_BUCKETS(WEIR_SECONDS, WEIR_RANGE(1000, WEIR_S(60)))    exponential, base 2, at most 9 % wide: 1 us to 60 s */
 #define WEIR_BUCKETS(...)                                                                                              \

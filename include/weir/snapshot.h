@@ -65,9 +65,10 @@ struct weir_series {
 	const uint64_t *buckets;       /* buckets_count, not cumulative; the last has no bound */
 	const struct weir_exemplar *exemplars;
 	size_t buckets_count, exemplars_count;
-	/* Exponential histograms: buckets[0] is the zero bucket, up to and with bounds[0]; bucket 1 is the one of index offset
-	 * at this scale, base 2^(2^-scale) in the exported unit; the last bucket is above the range. Where split is not 0,
-	 * bounds[split] is an SLO's threshold that cuts a bucket in two: buckets[split] and [split + 1] are one. */
+	/* Exponential histograms, base 2^(2^-scale) in the exported unit: buckets[0] is the zero bucket, up to and with
+	 * bounds[0]; bucket 1 + i lies in (base^(offset + i), base^(offset + i + 1)], as OpenTelemetry counts (Prometheus' own
+	 * index is one more); the last bucket is above the range. Where split is not 0, bounds[split] is an SLO's threshold that
+	 * cuts a bucket in two: buckets[split] and [split + 1] are one, and those behind count one less. */
 	int32_t scale, offset;
 	uint32_t split;
 	bool exponential, floating, overflow;

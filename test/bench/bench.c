@@ -11,8 +11,8 @@
 #include <time.h>
 
 enum {
-	FIRSTS = 200,   /* threads a batch of bench_measure_threads */
-	CROWD = 1000,   /* threads of bench_bytes_per_thread */
+	FIRSTS = 200, /* threads a batch of bench_measure_threads */
+	CROWD = 1000, /* threads of bench_bytes_per_thread */
 	ONCES = 100000, /* bench_measure_once: at most */
 	STACK = 128 * 1024,
 };
@@ -67,7 +67,7 @@ void bench_pause(void)
 	nanosleep(&t, NULL);
 }
 
-/* ---- loops ------------------------------------------------------------------------------------------------------------ */
+/* ---- loops ---- */
 
 struct team {
 	bench_loop *loop;
@@ -154,7 +154,7 @@ void bench_measure(const struct bench *b, const char *who, bench_loop *loop, voi
 		bench_print(b, who, (double)run(b, loop, arg, count) / (double)count);
 }
 
-/* ---- single operations ------------------------------------------------------------------------------------------------ */
+/* ---- single operations ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -185,7 +185,7 @@ void bench_measure_once(const struct bench *b, const char *who, bench_once *once
 	}
 }
 
-/* ---- threads that do one thing ---------------------------------------------------------------------------------------- */
+/* ---- threads that do one thing ---- */
 
 struct crowd {
 	bench_once *once;
@@ -193,7 +193,7 @@ struct crowd {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned stage; /* of all: 1: do it, 2: end */
-	unsigned done;  /* how many have reached the stage */
+	unsigned done; /* how many have reached the stage */
 };
 struct single {
 	struct crowd *crowd;
@@ -318,7 +318,7 @@ void bench_bytes_per_thread(const struct bench *b, const char *who, bench_once *
 	bench_print(b, who, ((double)after - (double)before) / CROWD);
 }
 
-/* ---- what the process takes ------------------------------------------------------------------------------------------- */
+/* ---- what the process takes ---- */
 
 uint64_t bench_resident_bytes(void)
 {

@@ -37,10 +37,10 @@ void bench_measure_threads(const struct bench *b, const char *who, bench_once *o
 /* Prints by how much a thread that has called once grows the process; stacks were touched before. */
 void bench_bytes_per_thread(const struct bench *b, const char *who, bench_once *once, void *arg);
 
-uint64_t bench_now(void);            /* CLOCK_MONOTONIC, ns */
-void bench_pause(void);              /* 10 ms of sleep */
+uint64_t bench_now(void); /* CLOCK_MONOTONIC, ns */
+void bench_pause(void); /* 10 ms of sleep */
 uint64_t bench_resident_bytes(void); /* of this process, exact */
-unsigned bench_thread_count(void);   /* of this process */
+unsigned bench_thread_count(void); /* of this process */
 
 static inline void bench_barrier(void)
 {

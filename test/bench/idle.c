@@ -1,5 +1,5 @@
-/* bench: a process that has started and does nothing: what it takes alone (as floor), with weir, and with the endpoint. Built
- * three times: without weir, with libweir alone (BENCH_WEIR), and with the exporter (BENCH_WEIR and BENCH_ENDPOINT). */
+/* bench: a process that has started and does nothing: what it takes alone (as floor), with weir, and with the endpoint.
+ * Built three times: without weir, with libweir alone (BENCH_WEIR), with the exporter (both it and BENCH_ENDPOINT). */
 #define _GNU_SOURCE
 #include "bench.h"
 
@@ -14,8 +14,8 @@
 WEIR_COUNTER(started, "bench_started_total", "Starts.");
 #endif
 
-/* All of libc is brought in, here as there: which of its pages a program happens to have touched is not weir's doing, and the
- * kernel maps up to sixteen at a time. */
+/* All of libc is brought in, here as there: which of its pages a program happens to have touched is not weir's doing,
+ * and the kernel maps up to sixteen at a time. */
 static void bring_in_libc(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
 #endif
 #ifdef BENCH_ENDPOINT
 	{
-		struct weir_prometheus_options options = {.size = sizeof options, .host = "127.0.0.1", .any_port = true};
+		struct weir_prometheus_options options = {
+		    .size = sizeof options, .host = "127.0.0.1", .any_port = true};
 
 		bench_require(weir_prometheus_start(&options) == WEIR_OK, "weir_prometheus_start failed");
 	}

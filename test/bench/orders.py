@@ -1,9 +1,10 @@
 """bench: the service orders under real load: built without weir (bare), with telemetry off, and with telemetry on.
 
 The three take turns in rounds, in another order each time. The service has one processor to itself, the load the other;
-nothing is slow or fails by design. A round counts only where the service's processor was 95 % busy, so that what is
-measured is its work and not the load's. CPU time is the scheduler's own, in ns: of the whole process, and of its threads
-but weir's own (those whose names begin with weir). While telemetry is on, /metrics is read once a round."""
+nothing is slow or fails by design. A round counts only where the service had 95 % of its processor, so that what is
+measured is its work, and not the load's, nor what else runs. CPU time is the scheduler's own, in ns: of the whole
+process, and of its threads but weir's own (those whose names begin with weir). While telemetry is on, /metrics is read
+in the midst of a round, and at its end weir must have counted what wrk has sent."""
 import os
 import re
 import shutil
@@ -42,17 +43,6 @@ def cpu_of(pid):
             requests += ran
     # The clock of another process, as clock_getcpuclockid makes it: ended threads count.
     return int(time.clock_gettime_ns(~pid << 3 | 2)), requests
-
-
-def processor_times(cpu):
-    """(all, idle) of one processor, in ticks."""
-    with open("/proc/stat", encoding="utf-8") as file:
-        for line in file:
-            fields = line.split()
-            if fields[0] == f"cpu{cpu}":
-                times = [int(field) for field in fields[1:9]]
-                return sum(times), times[3] + times[4]
-    raise Failed(f"no cpu{cpu} in /proc/stat")
 
 
 class Service:
@@ -121,22 +111,21 @@ def check_count(text, sent):
 
 
 def one_round(program, telemetry, cpus, seconds, log):
-    """(busy share, {row: value}) of one service in one round."""
+    """(the service's share of its processor, {row: value}) of one service in one round."""
     service = Service(program, cpus[0], telemetry, log)
     try:
         warm, _, _ = load(service.address, cpus[1], 1)
         if service.metrics:
             timer = threading.Timer(seconds / 2, service.scrape)
             timer.start()
-        before, began = cpu_of(service.process.pid), processor_times(cpus[0])
+        before, began = cpu_of(service.process.pid), time.monotonic_ns()
         requests, rate, p99 = load(service.address, cpus[1], seconds)
-        after, ended = cpu_of(service.process.pid), processor_times(cpus[0])
+        after, ended = cpu_of(service.process.pid), time.monotonic_ns()
         if service.metrics:
             timer.join()
             time.sleep(0.3)  # past the age of the snapshot that scrapes share
             check_count(service.scrape(), warm + requests)
-        total, idle = (end - begin for end, begin in zip(ended, began))
-        return 1 - idle / max(total, 1), {
+        return (after[0] - before[0]) / (ended - began), {
             "orders_requests_per_second": rate,
             "orders_cpu_us_per_request": (after[0] - before[0]) / requests / 1e3,
             "orders_request_cpu_us_per_request": (after[1] - before[1]) / requests / 1e3,
@@ -167,8 +156,8 @@ def measure(build, out, cpus, quick):
                     if busy >= BUSY:
                         break
                 else:
-                    raise Failed(f"the service's processor was {busy:.1%} busy, {BUSY:.0%} is needed: "
-                                 "the load is too slow, or something else runs")
+                    raise Failed(f"the service had {busy:.1%} of its processor, {BUSY:.0%} is needed: "
+                                 "something else runs, or the load is too slow")
             for who, values in figures.items():
                 values["orders_throughput_ratio"] = (values["orders_requests_per_second"] /
                                                      figures["floor"]["orders_requests_per_second"])

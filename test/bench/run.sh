@@ -3,9 +3,9 @@
 #
 #   test/bench/run.sh [ROW...] [--json FILE] [--quick]     all rows, or those named; --list names them
 #
-# The libraries and orders are taken from WEIR_BUILD, or built as the release preset does in build/bench/weir. Programs go
-# to build/bench; peers are built below ${XDG_CACHE_HOME:-~/.cache}/weir-bench, and leave nothing among the sources. A peer
-# whose tools are missing is a printed skip. How to read it: doc/benchmark.md.
+# The libraries and orders are taken from WEIR_BUILD, or built in build/bench/weir as the release preset does. Programs
+# go to build/bench; peers are built below ${XDG_CACHE_HOME:-~/.cache}/weir-bench, and leave nothing among the sources.
+# A peer whose tools are missing is a printed skip. How to read it: doc/benchmark.md.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -56,7 +56,7 @@ try() {
 	return 1
 }
 
-# ---- weir ---------------------------------------------------------------------------------------------------------------
+# ---- weir ----
 build=${WEIR_BUILD:-}
 build_weir() {
 	cmake --preset release -S "$root" -B "$build" -DWEIR_TESTS=OFF && cmake --build "$build" -j "$jobs"
@@ -70,10 +70,10 @@ if [ ! -e "$build/libweir.so" ] || [ ! -e "$build/libweir-prometheus.so" ]; then
 	exit 1
 fi
 
-# ---- the programs in C --------------------------------------------------------------------------------------------------
+# ---- the programs in C ----
 cc=${CC:-gcc}
 command -v "$cc" >/dev/null || cc=cc
-common=(-O2 -g -I"$here" -I"$root/include" -falign-functions=64 -falign-loops=32)
+common=(-O2 -g -Wall -Wextra -I"$here" -I"$root/include" -falign-functions=64 -falign-loops=32)
 c=("$cc" -std=c11 "${common[@]}")
 link=(-L"$build" "-Wl,-rpath,$build" -pthread -lm)
 
@@ -93,7 +93,7 @@ build_programs() {
 }
 try "the floor and weir's rows" build_programs || exit 1
 
-# ---- the peers ----------------------------------------------------------------------------------------------------------
+# ---- the peers ----
 skip() {
 	skips+=("$1: $2")
 	say "skip $1: $2"
@@ -141,7 +141,7 @@ peer_cpp
 peer_go
 peer_rust
 
-# ---- the rounds ---------------------------------------------------------------------------------------------------------
+# ---- the rounds ----
 arguments=(--out "$out" --build "$build" --compiler "$("$cc" --version | head -n 1)")
 [ -z "$json" ] || arguments+=(--json "$json")
 [ -z "$quick" ] || arguments+=(--quick)

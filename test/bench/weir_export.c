@@ -1,5 +1,5 @@
-/* bench: weir's snapshot and text rows. Invariant: every value changes before each snapshot that is timed, and the text is
- * looked at once, so that what is timed is the whole of it. */
+/* bench: weir's snapshot and text rows. Invariant: every value changes before each snapshot that is timed, and the text
+ * is looked at once, so that what is timed is the whole of it. */
 #define _GNU_SOURCE
 #include "bench.h"
 #include "workload.h"
@@ -109,14 +109,10 @@ int main(int argc, char **argv)
 		size_t series;
 		bench_once *once;
 	} rows[] = {
-	    {"snapshot_1k", 1000, once_snapshot},
-	    {"snapshot_10k", 10000, once_snapshot},
-	    {"snapshot_100k", 100000, once_snapshot},
-	    {"snapshot_1m", 1000000, once_snapshot},
-	    {"prometheus_text_1k", 1000, once_text},
-	    {"prometheus_text_10k", 10000, once_text},
-	    {"prometheus_text_100k", 100000, once_text},
-	    {"prometheus_text_1m", 1000000, once_text},
+	    {"snapshot_1k", 1000, once_snapshot},          {"snapshot_10k", 10000, once_snapshot},
+	    {"snapshot_100k", 100000, once_snapshot},      {"snapshot_1m", 1000000, once_snapshot},
+	    {"prometheus_text_1k", 1000, once_text},       {"prometheus_text_10k", 10000, once_text},
+	    {"prometheus_text_100k", 100000, once_text},   {"prometheus_text_1m", 1000000, once_text},
 	    {"prometheus_encode_10k", 10000, once_encode},
 	};
 	struct bench b = bench_arguments(argc, argv);

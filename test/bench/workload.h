@@ -1,11 +1,12 @@
-/* bench: the work itself, the same for every peer: which labels, which values, which families, in which order. The peers in
+/* bench: the work itself, the same for every peer: which labels, values and families, in which order. The peers in
  * other languages make the same from the same rules: change them together.
  *   order     splitmix64 from a fixed seed; lists are shuffled from their end (swap i with next() % (i + 1))
- *   labels    1000 lists of method, route, code: list i is method i % 5, route i / 5 % 20, code i / 100, shuffled, seed 1
+ *   labels    1000 lists of method, route, code: list i is method i % 5, route i / 5 % 20, code i / 100; seed 1
  *   values    16384 of them, spread evenly over the logarithm of a range: lowest * (highest / lowest) ^ u, seed 2
  *   handles   n series, in shuffled order, seed 3
- *   families  100 of n / 100 series: series i of a family is method i % 4, code i / 4 % 5, route "/api/v1/orders/" i / 20
- *             in two digits at least; its value begins at 1000000 + 7919 * i, and grows by 1 + i % 7 before every encoding */
+ *   families  100 of n / 100 series: series i of a family is method i % 4, code i / 4 % 5, route "/api/v1/orders/" and
+ *             i / 20 in two digits at least; its value begins at 1000000 + 7919 * i, and grows by 1 + i % 7 before
+ *             every encoding */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
 
@@ -25,8 +26,9 @@ enum {
 static const char *const work_label_names[] = {"method", "route", "code", NULL};
 static const char *const work_methods[] = {"GET", "POST", "PUT", "DELETE", "PATCH"};
 static const char *const work_routes[] = {
-    "/", "/healthz", "/metrics", "/login", "/logout", "/api/v1/orders", "/api/v1/orders/{id}", "/api/v1/orders/{id}/items",
-    "/api/v1/items", "/api/v1/items/{id}", "/api/v1/users", "/api/v1/users/{id}", "/api/v1/users/{id}/orders",
+    "/", "/healthz", "/metrics", "/login", "/logout", "/api/v1/orders", "/api/v1/orders/{id}",
+    "/api/v1/orders/{id}/items", "/api/v1/items", "/api/v1/items/{id}", "/api/v1/users", "/api/v1/users/{id}",
+    "/api/v1/users/{id}/orders",
     "/api/v1/carts", "/api/v1/carts/{id}", "/api/v1/search", "/api/v1/payments", "/api/v1/payments/{id}",
     "/api/v1/invoices", "/api/v1/invoices/{id}",
 };

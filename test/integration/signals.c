@@ -409,4 +409,4 @@ CASES({"nothing_is_lost_in_a_storm", nothing_is_lost_in_a_storm, 30},
       {"handler_records_while_the_thread_reads", handler_records_while_the_thread_reads, 30},
       {"errno_is_never_touched", errno_is_never_touched, 30},
       {"errno_at_the_process_first_use", errno_at_the_process_first_use, 30},
-      {"first_call", first_call, 10})
+      {"first_call", first_call, 0})

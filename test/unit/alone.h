@@ -39,7 +39,82 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define STR(text) weir_str_n((text), sizeof(text) - 1) /* of a literal: NULs count */
 
-enum { ALONE_SKIPPED = 77, ALONE_SECONDS = 60, STEP_US = 200 };
+enum { ALONE_SKIPPED = 77, ALONE_FAILED = 1, ALONE_SECONDS = 60, STEP_US = 200 };
+static bool alone_running; /* this is the process of a case */
+
+/* cmocka's checks leave their words to the test that runs on this thread, and are silent where there is none. These say them
+ * at once. */
+__attribute__((format(printf, 3, 4))) static inline void check_failed(const char *file, int line, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fprintf(stderr, "%s:%d: %s\n", file, line, text);
+	if (alone_running)
+		_exit(ALONE_FAILED);
+	_fail(file, line);
+}
+
+static inline void check_range(uint64_t v, uint64_t low, uint64_t high, const char *what, const char *file, int line)
+{
+	if (v < low || v > high)
+		check_failed(file, line, "%s is %llu (%lld), not from %llu to %llu", what, (unsigned long long)v, (long long)v,
+		             (unsigned long long)low, (unsigned long long)high);
+}
+
+static inline void check_equal(uint64_t v, uint64_t wanted, const char *what, const char *file, int line)
+{
+	if (v != wanted)
+		check_failed(file, line, "%s is %llu (%lld), not %llu", what, (unsigned long long)v, (long long)v,
+		             (unsigned long long)wanted);
+}
+
+static inline void check_differ(uint64_t a, uint64_t b, const char *what, const char *file, int line)
+{
+	if (a == b)
+		check_failed(file, line, "%s is %llu", what, (unsigned long long)a);
+}
+
+static inline void check_text(const char *a, const char *b, const char *what, const char *file, int line)
+{
+	if (a == NULL || strcmp(a, b) != 0)
+		check_failed(file, line, "%s is \"%s\", not \"%s\"", what, a != NULL ? a : "(null)", b);
+}
+
+static inline void check_bytes(const void *a, const void *b, size_t len, const char *what, const char *file, int line)
+{
+	if (memcmp(a, b, len) != 0)
+		check_failed(file, line, "%s: other bytes", what);
+}
+
+#undef assert_true
+#undef assert_false
+#undef assert_null
+#undef assert_non_null
+#undef assert_int_equal
+#undef assert_int_not_equal
+#undef assert_ptr_equal
+#undef assert_ptr_not_equal
+#undef assert_in_range
+#undef assert_string_equal
+#undef assert_memory_equal
+#undef fail_msg
+#define fail_msg(...) check_failed(__FILE__, __LINE__, __VA_ARGS__)
+#define assert_true(c) ((c) ? (void)0 : check_failed(__FILE__, __LINE__, "%s", #c))
+#define assert_false(c) ((c) ? check_failed(__FILE__, __LINE__, "not so: %s", #c) : (void)0)
+#define assert_null(p) assert_true((p) == NULL)
+#define assert_non_null(p) assert_true((p) != NULL)
+#define assert_in_range(v, low, high) \
+	check_range((uint64_t)(v), (uint64_t)(low), (uint64_t)(high), #v, __FILE__, __LINE__)
+#define assert_int_equal(a, b) check_equal((uint64_t)(a), (uint64_t)(b), #a, __FILE__, __LINE__)
+#define assert_int_not_equal(a, b) check_differ((uint64_t)(a), (uint64_t)(b), #a, __FILE__, __LINE__)
+#define assert_ptr_equal(a, b) check_equal((uintptr_t)(a), (uintptr_t)(b), #a, __FILE__, __LINE__)
+#define assert_ptr_not_equal(a, b) check_differ((uintptr_t)(a), (uintptr_t)(b), #a, __FILE__, __LINE__)
+#define assert_string_equal(a, b) check_text((a), (b), #a, __FILE__, __LINE__)
+#define assert_memory_equal(a, b, len) check_bytes((a), (b), (len), #a, __FILE__, __LINE__)
 
 struct alone {
 	const char *name;
@@ -100,6 +175,7 @@ static inline int alone_body(const char *name)
 	for (const struct alone *a = alone_first; a != NULL; a = a->next)
 		if (strcmp(a->name, name) == 0) {
 			alarm(ALONE_SECONDS);
+			alone_running = true;
 			a->run();
 			return 0;
 		}

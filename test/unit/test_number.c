@@ -1,4 +1,5 @@
-/* Unit: src/number.c: integers behind a point, canonical bounds, and doubles that read back: exact, short, without locale. */
+/* Unit: src/number.c: integers behind a point, canonical bounds, and doubles that read back: exact, short, without
+ * locale. */
 #define _GNU_SOURCE
 #include <weir/abi/private.h>
 
@@ -81,7 +82,8 @@ static void test_decimal(void **state)
 		{1, 0, 9, "18446744073.709551616"},
 		{UINT64_MAX, UINT64_MAX, 0, "340282366920938463463374607431768211455"},
 		{UINT64_MAX, UINT64_MAX, 9, "340282366920938463463374607431.768211455"},
-		{UINT64_C(5421010862427522170), UINT64_C(687399551400673280), 0, "100000000000000000000000000000000000000"},
+		{UINT64_C(5421010862427522170), UINT64_C(687399551400673280), 0,
+		 "100000000000000000000000000000000000000"},
 		{UINT64_C(5421010862427522170), UINT64_C(687399551400673280), 38, "1"},
 		{0, 1, 60, "0.000000000000000000000000000000000000000000000000000000000001"},
 	};
@@ -183,7 +185,8 @@ static void test_canonical(void **state)
 		assert_string_equal(canonical(cases[i].value, cases[i].digits), cases[i].text);
 }
 
-/* Where the shortest digits of the double are the value's own: the same digits, and the exponent form where %e asks for it. */
+/* Where the shortest digits of the double are the value's own: the same digits, and the exponent form where %e asks
+ * for it. */
 static void test_canonical_agrees_with_the_double(void **state)
 {
 	static const double power[] = {1, 1e6, 1e9};

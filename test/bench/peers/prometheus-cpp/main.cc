@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace
+{
 
 const char *const who = "prometheus-cpp";
 
@@ -204,8 +205,7 @@ void measure_series_bytes(const bench &b)
 		work_series(i, values, route);
 		family.Add(labels_of(values)).Increment();
 	}
-	bench_print(&b, who,
-	            (static_cast<double>(bench_resident_bytes()) - static_cast<double>(before)) / series);
+	bench_print(&b, who, (static_cast<double>(bench_resident_bytes()) - static_cast<double>(before)) / series);
 }
 
 } // namespace

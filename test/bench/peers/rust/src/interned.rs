@@ -1,5 +1,5 @@
-//! bench: the crate measured, with label values known at start (measured), and learnt as they come (measured-dynamic). It
-//! has no handles for series of a family and no snapshot.
+//! bench: the crate measured, with label values known at start (measured), and learnt as they come (measured-dynamic).
+//! It has no handles for series of a family and no snapshot.
 
 use crate::harness::{resident, Bench};
 use crate::sized;

@@ -1,5 +1,5 @@
-//! bench: the peers from crates. Called as PROGRAM ROW BATCH_MS BATCHES THREADS; prints one line a batch, "ROW WHO VALUE",
-//! peer after peer. What a peer cannot do is not printed.
+//! bench: the peers from crates. Called as PROGRAM ROW BATCH_MS BATCHES THREADS; prints one line a batch,
+//! "ROW WHO VALUE", peer after peer. What a peer cannot do is not printed.
 
 mod client;
 mod harness;
