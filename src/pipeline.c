@@ -83,7 +83,7 @@ static void first_main(void *arg)
 	}
 }
 
-/* One turn of what is not weir's: in foreign code, so behind the gate. */
+/* One turn of what is not weir's: in foreign code, so behind the gate; and with the host's descriptors, which are that code's. */
 static int turn(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 {
 	int result;
@@ -134,7 +134,7 @@ static void work_for_second(void)
 	e = engine;
 	if (e != NULL && !e->options.pumped && weir__load_relaxed(&e->stop) == 0) {
 		if (e->second == NULL && weir__callbacks_count() + weir__exporters_count() != 0 &&
-		    weir_private_thread_start(&e->second, "weir-export", second_main, e) != WEIR_OK)
+		    weir__thread_start(&e->second, "weir-export", second_main, e, false) != WEIR_OK)
 			weir__log_later("no thread could be had for callbacks and exporters");
 		wake(&e->wake_second);
 	}

@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* thread.c: as weir_private_thread_start; own_descriptors false: the host's descriptors, for the host's code. */
+struct weir_private_thread;
+int weir__thread_start(struct weir_private_thread **thread, const char *name, void (*run)(void *), void *arg, bool own_descriptors);
+
 struct weir__pipeline_options {
 	uint64_t tick_ns;
 	bool pumped, process;

@@ -3,6 +3,7 @@
 
 #include "atomic.h"
 #include "label.h"
+#include "log.h"
 #include "pages.h"
 #include "segment.h"
 #include "shard.h"
@@ -168,15 +169,37 @@ static size_t list_length(const char *const *list)
 	return count;
 }
 
+/* As it will be exported, but for _total: by this it is found, and two that become equal conflict. */
+static void exported_name(char out[272], const char *name, unsigned unit)
+{
+	static const char *const suffix[] = {"", "_seconds", "_bytes", "_ratio"};
+
+	weir__name_canonical(out, name, unit);
+	strcat(out, suffix[unit <= WEIR_RATIO ? unit : 0]);
+}
+
 struct weir__instrument *weir__instrument_named(const char *name, unsigned unit)
 {
-	char canonical[256];
+	char canonical[272];
 	struct weir__instrument *i;
 
-	weir__name_canonical(canonical, name, unit);
+	exported_name(canonical, name, unit);
 	i = weir__load_acquire(&registry.chains[hash_name(canonical) % CHAINS]);
 	while (i != NULL && strcmp(i->canonical, canonical) != 0)
 		i = i->same_hash;
+	return i;
+}
+
+/* Who would be exported by the same name, or is written the same, in whatever unit. */
+static struct weir__instrument *who_has(const char *name, unsigned unit)
+{
+	struct weir__instrument *i = weir__instrument_named(name, unit);
+
+	for (unsigned other = 0; i == NULL && other <= WEIR_RATIO; other++) {
+		i = weir__instrument_named(name, other);
+		if (i != NULL && strcmp(i->name, name) != 0)
+			i = NULL;
+	}
 	return i;
 }
 
@@ -201,6 +224,14 @@ static const char *const *copy_list(const char *const *list, size_t count)
 	return copy;
 }
 
+/* Most formats cannot say a dot: there it becomes an underscore. */
+static bool same_label(const char *a, const char *b)
+{
+	for (; *a != '\0' && (*a == '.' ? '_' : *a) == (*b == '.' ? '_' : *b); a++)
+		b++;
+	return *a == '\0' && *b == '\0';
+}
+
 static const char *constant_fault(const char *const *constant, size_t count, bool histogram)
 {
 	if (count % 2 != 0)
@@ -211,9 +242,30 @@ static const char *constant_fault(const char *const *constant, size_t count, boo
 
 		if (!weir__label_is_valid(constant[i]) || (histogram && strcmp(constant[i], "le") == 0))
 			return "a constant label's name is not allowed";
+		for (size_t j = 0; j < i; j += 2)
+			if (same_label(constant[i], constant[j]))
+				return "a constant label stands twice";
 		weir__value_mend(mended, weir_str_of(constant[i + 1]), &how);
 		if (how.cleaned || how.cut)
 			return "a constant label's value is no UTF-8 text of at most 1024 bytes";
+	}
+	return NULL;
+}
+
+static const char *labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
+                                bool histogram)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!weir__label_is_valid(labels[i]))
+			return "a label's name is not allowed";
+		if (histogram && strcmp(labels[i], "le") == 0)
+			return "le is a histogram's own label";
+		for (size_t j = 0; j < i; j++)
+			if (same_label(labels[i], labels[j]))
+				return "a label stands twice";
+		for (size_t j = 0; j < constant_count; j += 2)
+			if (same_label(labels[i], constant[j]))
+				return "a label is also a constant label";
 	}
 	return NULL;
 }
@@ -222,9 +274,13 @@ int weir__configure(const char *name, const struct weir_instrument_options *opti
 {
 	size_t count = list_length(options->constant);
 	const char *fault = constant_fault(options->constant, count, true);
-	struct weir__instrument *i = NULL;
+	struct weir__instrument *i = registry.first;
 	struct configured *c;
 
+	while (i != NULL && name != NULL && strcmp(i->name, name) != 0)
+		i = i->next;
+	if (fault == NULL && i != NULL)
+		fault = labels_fault(i->labels, i->labels_count, options->constant, count, false);
 	if (!weir__name_is_valid(name) || fault != NULL) {
 		refuse(why, WEIR_EINVAL, "%.80s cannot be configured: %s", name != NULL ? name : "(null)",
 		       fault != NULL ? fault : "the name is not allowed");
@@ -246,8 +302,6 @@ int weir__configure(const char *name, const struct weir_instrument_options *opti
 		if (c->constant == NULL)
 			return WEIR_ENOMEM;
 	}
-	for (i = registry.first; i != NULL && strcmp(i->name, name) != 0;)
-		i = i->next;
 	if (i == NULL)
 		return WEIR_OK;
 	if (c->max_series != 0)
@@ -262,24 +316,6 @@ int weir__configure(const char *name, const struct weir_instrument_options *opti
 }
 
 /* ---- registration ---- */
-
-static const char *labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
-                                bool histogram)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!weir__label_is_valid(labels[i]))
-			return "a label's name is not allowed";
-		if (histogram && strcmp(labels[i], "le") == 0)
-			return "le is a histogram's own label";
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(labels[i], labels[j]) == 0)
-				return "a label stands twice";
-		for (size_t j = 0; j < constant_count; j += 2)
-			if (strcmp(labels[i], constant[j]) == 0)
-				return "a label is also a constant label";
-	}
-	return NULL;
-}
 
 static bool add_layout(struct weir__instrument *i, const struct weir__shape *shape)
 {
@@ -325,16 +361,16 @@ static struct weir__instrument *make(const struct weir_instrument *d, const stru
 {
 	struct weir__instrument *i = weir__pages_take(sizeof *i);
 	const char *const *labels = d->text_ + 2;
-	char canonical[256];
+	char canonical[272];
 
 	if (i == NULL)
 		return NULL;
-	weir__name_canonical(canonical, d->text_[0], unit);
+	exported_name(canonical, d->text_[0], unit);
 	i->name = weir__pages_text(d->text_[0], strlen(d->text_[0]));
 	i->help = weir__pages_text(d->text_[1] != NULL ? d->text_[1] : "", d->text_[1] != NULL ? strlen(d->text_[1]) : 0);
 	i->canonical = weir__pages_text(canonical, strlen(canonical));
 	i->labels = copy_list(labels, d->labels_);
-	i->constant = constant_count != 0 ? copy_list(o->constant, constant_count) : NULL;
+	i->declared = i->constant = constant_count != 0 ? copy_list(o->constant, constant_count) : NULL;
 	if (i->name == NULL || i->help == NULL || i->canonical == NULL || i->labels == NULL ||
 	    (constant_count != 0 && i->constant == NULL))
 		return NULL;
@@ -349,7 +385,10 @@ static struct weir__instrument *make(const struct weir_instrument *d, const stru
 	for (const struct configured *c = configured; c != NULL; c = c->next)
 		if (strcmp(c->name, i->name) == 0) {
 			i->max_series = c->max_series != 0 ? c->max_series : i->max_series;
-			i->constant = c->constant != NULL ? c->constant : i->constant;
+			if (c->constant != NULL && labels_fault(labels, d->labels_, c->constant, list_length(c->constant), false) == NULL)
+				i->constant = c->constant;
+			else if (c->constant != NULL)
+				weir__log_later_about("constant labels are passed over, since one is also a label of ", i->name);
 		}
 	if (shape != NULL && !add_layout(i, shape))
 		return NULL;
@@ -417,13 +456,13 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		fault = labels_fault(d->text_ + 2, labels_count, o != NULL ? o->constant : NULL, constant_count, histogram);
 	if (fault != NULL)
 		return refuse(why, WEIR_EINVAL, "%.80s is refused: %s", name, fault);
-	i = weir__instrument_named(name, unit);
+	i = who_has(name, unit);
 	if (i != NULL) {
 		char here[200], there[200];
 
 		if (strcmp(i->name, name) == 0 && i->kind == d->kind_ && i->unit == unit &&
 		    same_list(i->labels, i->labels_count, d->text_ + 2, labels_count) &&
-		    (constant_count == 0 || same_list(i->constant, list_length(i->constant), o->constant, constant_count)) &&
+		    (constant_count == 0 || same_list(i->declared, list_length(i->declared), o->constant, constant_count)) &&
 		    (!histogram || memcmp(i->shape, &shape, sizeof shape) == 0)) {
 			resolve_state(d->state_, i);
 			return i;
@@ -434,8 +473,10 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		              strcmp(here, there) == 0 ? " with other bounds or constant labels" : "");
 	}
 	i = make(d, o, histogram ? &shape : NULL, constant_count, unit);
+	if (i == NULL && registry.blocks >= WEIR__BLOCKS_MAX)
+		return refuse(why, WEIR_ELIMIT, "%.80s is refused: no cells are left", name);
 	if (i == NULL)
-		return refuse(why, WEIR_ENOMEM, "%.80s is refused: no memory, or no cells, are left", name);
+		return refuse(why, WEIR_ENOMEM, "%.80s is refused: no memory is left", name);
 	append(i);
 	if (weir__segment_is_open())
 		weir__publish_instrument(i);

@@ -58,6 +58,7 @@ struct weir__instrument {
 	char *name, *help, *canonical;
 	const char *const *labels;
 	const char *const *constant; /* name, value, ..., NULL; or NULL; may be replaced whole (release; acquire) */
+	const char *const *declared; /* the same as it was declared: by these a definition is compared */
 	uint32_t id, cells, max_series;
 	uint16_t labels_count;
 	uint8_t kind, unit;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "atomic.h"
 #include "port.h"
+#include "pipeline.h"
 #include "registry.h"
 
 #include <weir/abi/private.h>
@@ -22,6 +23,7 @@ struct weir_private_thread {
 	void (*run)(void *);
 	void *arg;
 	char name[16];
+	bool own_descriptors;
 	uint32_t ended; /* futex: 0 -> 1 by the thread (release) */
 	uint32_t generation;
 };
@@ -32,7 +34,8 @@ static void *thread_main(void *arg)
 
 #ifdef SYS_close_range
 	/* A descriptor table of its own, empty but for the standard three: the host may close all of its own, as daemons do. */
-	syscall(SYS_close_range, 3u, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */);
+	if (thread->own_descriptors)
+		syscall(SYS_close_range, 3u, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */);
 #endif
 	prctl(PR_SET_NAME, thread->name);
 	thread->run(thread->arg);
@@ -42,6 +45,11 @@ static void *thread_main(void *arg)
 }
 
 int weir_private_thread_start(struct weir_private_thread **made, const char *name, void (*run)(void *), void *arg)
+{
+	return weir__thread_start(made, name, run, arg, true);
+}
+
+int weir__thread_start(struct weir_private_thread **made, const char *name, void (*run)(void *), void *arg, bool own_descriptors)
 {
 	struct weir_private_thread *thread = calloc(1, sizeof *thread);
 	pthread_attr_t attr;
@@ -53,6 +61,7 @@ int weir_private_thread_start(struct weir_private_thread **made, const char *nam
 		return WEIR_ENOMEM;
 	thread->run = run;
 	thread->arg = arg;
+	thread->own_descriptors = own_descriptors;
 	thread->generation = weir__generation();
 	strncpy(thread->name, name, sizeof thread->name - 1);
 	if (pthread_attr_init(&attr) != 0) {

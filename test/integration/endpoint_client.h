@@ -195,9 +195,22 @@ static inline void keep_log(void *arg, enum weir_log_level level, const char *te
 	snprintf(logged + len, sizeof logged - len, "%s\n", text);
 }
 
+/* The endpoint's thread has a table of descriptors of its own; a thread sanitizer knows of one, and takes the same numbers in
+ * both for the same files. So the host's begin higher. */
+static inline void part_the_numbers(void)
+{
+	static bool parted;
+
+	for (int i = 0; CASE_SANITIZED && !parted && i < 300; i++)
+		CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
+	parted = true;
+}
+
 static inline void host_init(void)
 {
 	struct weir_options o = {.size = sizeof o, .log = keep_log, .log_level = WEIR_LOG_INFO, .no_process = true};
+
+	part_the_numbers();
 
 	EQUAL_INT(weir_init(&o), WEIR_OK);
 }
