@@ -106,6 +106,52 @@ size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how)
 	return to;
 }
 
+/* Most formats cannot say a dot: there it becomes an underscore. */
+static bool same_label(const char *a, const char *b)
+{
+	for (; *a != '\0' && (*a == '.' ? '_' : *a) == (*b == '.' ? '_' : *b); a++)
+		b++;
+	return *a == '\0' && *b == '\0';
+}
+
+const char *weir__constant_fault(const char *const *constant, size_t count, bool histogram)
+{
+	if (count % 2 != 0)
+		return "a constant label has no value";
+	for (size_t i = 0; i < count; i += 2) {
+		struct weir__mended how = {false, false};
+		char mended[WEIR__VALUE_MAX + 1];
+
+		if (!weir__label_is_valid(constant[i]) || (histogram && strcmp(constant[i], "le") == 0))
+			return "a constant label's name is not allowed";
+		for (size_t j = 0; j < i; j += 2)
+			if (same_label(constant[i], constant[j]))
+				return "a constant label stands twice";
+		weir__value_mend(mended, weir_str_of(constant[i + 1]), &how);
+		if (how.cleaned || how.cut)
+			return "a constant label's value is no UTF-8 text of at most 1024 bytes";
+	}
+	return NULL;
+}
+
+const char *weir__labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
+                               bool histogram)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!weir__label_is_valid(labels[i]))
+			return "a label's name is not allowed";
+		if (histogram && strcmp(labels[i], "le") == 0)
+			return "le is a histogram's own label";
+		for (size_t j = 0; j < i; j++)
+			if (same_label(labels[i], labels[j]))
+				return "a label stands twice";
+		for (size_t j = 0; j < constant_count; j += 2)
+			if (same_label(labels[i], constant[j]))
+				return "a label is also a constant label";
+	}
+	return NULL;
+}
+
 bool weir__key_is_plain(const uint64_t *words, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)

@@ -27,6 +27,11 @@ struct weir__mended {
 /* out: WEIR__VALUE_MAX + 1 bytes; returns the length. What is no UTF-8, and control characters but newline, become U+FFFD;
  * past 1024 bytes it is cut at a character. */
 size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how);
+/* What is wrong with an instrument's constant labels (name, value, ...), and with its labels beside them, as a static text;
+ * NULL: nothing. None may stand twice, also not where a dot becomes an underscore. */
+const char *weir__constant_fault(const char *const *constant, size_t count, bool histogram);
+const char *weir__labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
+                               bool histogram);
 /* True when the words hold nothing but printable ASCII and newline: such a key needs no mending. */
 bool weir__key_is_plain(const uint64_t *words, uint32_t count);
 

@@ -5,7 +5,7 @@
 #include "atomic.h"
 #include "registry.h"
 
-#include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +21,33 @@ struct weir_callback {
 	bool gone;          /* destroyed from within its run, which frees it. Under the life lock */
 };
 
+struct place {
+	uintptr_t address;
+	const void *module;
+};
+
+static int is_here(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct place *place = arg;
+
+	(void)size;
+	for (int n = 0; n < info->dlpi_phnum; n++)
+		if (info->dlpi_phdr[n].p_type == PT_LOAD &&
+		    place->address - (info->dlpi_addr + info->dlpi_phdr[n].p_vaddr) < info->dlpi_phdr[n].p_memsz) {
+			place->module = info->dlpi_phdr;
+			return 1;
+		}
+	return 0;
+}
+
+/* What stands for the module of this address. Not by dladdr: dlclose holds the lock of that while it waits for a callback,
+ * which may register another. */
 static const void *module_of(const void *address)
 {
-	Dl_info info;
+	struct place place = {(uintptr_t)address, NULL};
 
-	return dladdr(address, &info) != 0 ? info.dli_fbase : NULL;
+	dl_iterate_phdr(is_here, &place);
+	return place.module;
 }
 
 static struct {

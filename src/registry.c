@@ -224,63 +224,17 @@ static const char *const *copy_list(const char *const *list, size_t count)
 	return copy;
 }
 
-/* Most formats cannot say a dot: there it becomes an underscore. */
-static bool same_label(const char *a, const char *b)
-{
-	for (; *a != '\0' && (*a == '.' ? '_' : *a) == (*b == '.' ? '_' : *b); a++)
-		b++;
-	return *a == '\0' && *b == '\0';
-}
-
-static const char *constant_fault(const char *const *constant, size_t count, bool histogram)
-{
-	if (count % 2 != 0)
-		return "a constant label has no value";
-	for (size_t i = 0; i < count; i += 2) {
-		struct weir__mended how = {false, false};
-		char mended[WEIR__VALUE_MAX + 1];
-
-		if (!weir__label_is_valid(constant[i]) || (histogram && strcmp(constant[i], "le") == 0))
-			return "a constant label's name is not allowed";
-		for (size_t j = 0; j < i; j += 2)
-			if (same_label(constant[i], constant[j]))
-				return "a constant label stands twice";
-		weir__value_mend(mended, weir_str_of(constant[i + 1]), &how);
-		if (how.cleaned || how.cut)
-			return "a constant label's value is no UTF-8 text of at most 1024 bytes";
-	}
-	return NULL;
-}
-
-static const char *labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
-                                bool histogram)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!weir__label_is_valid(labels[i]))
-			return "a label's name is not allowed";
-		if (histogram && strcmp(labels[i], "le") == 0)
-			return "le is a histogram's own label";
-		for (size_t j = 0; j < i; j++)
-			if (same_label(labels[i], labels[j]))
-				return "a label stands twice";
-		for (size_t j = 0; j < constant_count; j += 2)
-			if (same_label(labels[i], constant[j]))
-				return "a label is also a constant label";
-	}
-	return NULL;
-}
-
 int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why)
 {
 	size_t count = list_length(options->constant);
-	const char *fault = constant_fault(options->constant, count, true);
+	const char *fault = weir__constant_fault(options->constant, count, true);
 	struct weir__instrument *i = registry.first;
 	struct configured *c;
 
 	while (i != NULL && name != NULL && strcmp(i->name, name) != 0)
 		i = i->next;
 	if (fault == NULL && i != NULL)
-		fault = labels_fault(i->labels, i->labels_count, options->constant, count, false);
+		fault = weir__labels_fault(i->labels, i->labels_count, options->constant, count, false);
 	if (!weir__name_is_valid(name) || fault != NULL) {
 		refuse(why, WEIR_EINVAL, "%.80s cannot be configured: %s", name != NULL ? name : "(null)",
 		       fault != NULL ? fault : "the name is not allowed");
@@ -385,7 +339,7 @@ static struct weir__instrument *make(const struct weir_instrument *d, const stru
 	for (const struct configured *c = configured; c != NULL; c = c->next)
 		if (strcmp(c->name, i->name) == 0) {
 			i->max_series = c->max_series != 0 ? c->max_series : i->max_series;
-			if (c->constant != NULL && labels_fault(labels, d->labels_, c->constant, list_length(c->constant), false) == NULL)
+			if (c->constant != NULL && weir__labels_fault(labels, d->labels_, c->constant, list_length(c->constant), false) == NULL)
 				i->constant = c->constant;
 			else if (c->constant != NULL)
 				weir__log_later_about("constant labels are passed over, since one is also a label of ", i->name);
@@ -451,9 +405,9 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 	if (fault == NULL && unit > WEIR_RATIO)
 		fault = "its unit is unknown";
 	if (fault == NULL && o != NULL)
-		fault = constant_fault(o->constant, constant_count, histogram);
+		fault = weir__constant_fault(o->constant, constant_count, histogram);
 	if (fault == NULL)
-		fault = labels_fault(d->text_ + 2, labels_count, o != NULL ? o->constant : NULL, constant_count, histogram);
+		fault = weir__labels_fault(d->text_ + 2, labels_count, o != NULL ? o->constant : NULL, constant_count, histogram);
 	if (fault != NULL)
 		return refuse(why, WEIR_EINVAL, "%.80s is refused: %s", name, fault);
 	i = who_has(name, unit);

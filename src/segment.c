@@ -97,10 +97,42 @@ static int memfd(void)
 	return fd;
 }
 
+/* A limited address space is the host's: an eighth of it at most. */
+static uint64_t reserve_bytes(void)
+{
+	uint64_t bytes = seg.capacity_wanted != 0 ? seg.capacity_wanted : UINT64_C(1) << 30;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		while (bytes > limit.rlim_cur / 8 && bytes / 2 >= SMALLEST)
+			bytes /= 2;
+	return bytes;
+}
+
+/* PROT_NONE memory; NULL: refused. What fits only just is not taken, since threads' tables need room too: *refused tells
+ * that a larger one was refused, and this one, which fits, is let go once. */
+static void *reserve_memory(uint64_t bytes, int fd, bool *refused)
+{
+	void *memory = mmap(NULL, bytes, PROT_NONE, (fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS) | MAP_NORESERVE, fd, 0);
+
+	if (memory == MAP_FAILED) {
+		*refused = true;
+		return NULL;
+	}
+	if (*refused && bytes / 2 >= SMALLEST) {
+		munmap(memory, bytes);
+		*refused = false;
+		return NULL;
+	}
+	madvise(memory, bytes, MADV_NOHUGEPAGE);
+	return memory;
+}
+
 /* The memory: as much as asked, halved while refused. */
 static bool reserve(void)
 {
-	uint64_t bytes = seg.capacity_wanted != 0 ? seg.capacity_wanted : UINT64_C(1) << 30;
+	uint64_t bytes = reserve_bytes();
+	bool refused = false;
 	struct rlimit limit;
 	int fd = memfd();
 
@@ -112,10 +144,9 @@ static bool reserve(void)
 
 		if (fd >= 0 && ftruncate(fd, (off_t)bytes) != 0)
 			continue;
-		memory = mmap(NULL, bytes, PROT_NONE, (fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS) | MAP_NORESERVE, fd, 0);
-		if (memory == MAP_FAILED)
+		memory = reserve_memory(bytes, fd, &refused);
+		if (memory == NULL)
 			continue;
-		madvise(memory, bytes, MADV_NOHUGEPAGE);
 		seg.base = memory;
 		seg.pages = (uint32_t)(bytes / WEIR_SEGMENT_PAGE);
 		break;
@@ -138,14 +169,14 @@ static bool reserve(void)
 
 static bool reserve_private(const char *why)
 {
-	uint64_t bytes = seg.capacity_wanted != 0 ? seg.capacity_wanted : UINT64_C(1) << 30;
+	uint64_t bytes = reserve_bytes();
+	bool refused = false;
 
 	for (; seg.base == NULL && bytes >= SMALLEST; bytes /= 2) {
-		void *memory = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		void *memory = reserve_memory(bytes, -1, &refused);
 
-		if (memory == MAP_FAILED)
+		if (memory == NULL)
 			continue;
-		madvise(memory, bytes, MADV_NOHUGEPAGE);
 		seg.base = memory;
 		seg.pages = (uint32_t)(bytes / WEIR_SEGMENT_PAGE);
 	}

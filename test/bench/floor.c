@@ -219,11 +219,11 @@ static void loop_record(void *arg, unsigned thread, uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t v = s->values[i % WORK_VALUES];
 		unsigned shift = ((unsigned)__builtin_clzll(v | 32) ^ 63u) - 5u; /* the leading bit */
-		uint64_t bucket = s->map[(shift << 5) + (v >> shift)];
+		uint64_t bucket = s->map[(shift << 5) + (v >> shift)], *cells = bench_floor_tls;
 
 		bucket += v > s->bounds[bucket];
-		bump(&bench_floor_tls[1 + bucket], 1);
-		bump(bench_floor_tls, v);
+		bump(&cells[1 + bucket], 1);
+		bump(cells, v);
 		bench_barrier();
 	}
 }
@@ -238,11 +238,11 @@ static void loop_record_turns(void *arg, unsigned thread, uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t v = s->values[i % WORK_VALUES];
 		unsigned shift = ((unsigned)__builtin_clzll(v | 32) ^ 63u) - 5u; /* the leading bit */
-		uint64_t bucket = s->map[(shift << 5) + (v >> shift)], cell = i % WORK_TURNS * 16;
+		uint64_t bucket = s->map[(shift << 5) + (v >> shift)], *cells = &bench_floor_tls[i % WORK_TURNS * 16];
 
 		bucket += v > s->bounds[bucket];
-		bump(&bench_floor_tls[cell + 1 + bucket], 1);
-		bump(&bench_floor_tls[cell], v);
+		bump(&cells[1 + bucket], 1);
+		bump(cells, v);
 		bench_barrier();
 	}
 }

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.request
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 BUSY = 0.95
 PATH = "/api/v1/orders/42"
 

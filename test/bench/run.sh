@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
 		;;
 	--json=*) json=${1#--json=} ;;
 	--quick) quick=1 ;;
-	--list) exec python3 "$here/rounds.py" --list ;;
+	--list) exec python3 -B "$here/rounds.py" --list ;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage >&2; exit 2 ;;
 	*) rows+=("$1") ;;
@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 # A row that does not exist is known before anything is built.
-python3 "$here/rounds.py" --check "${rows[@]}" || exit 2
+python3 -B "$here/rounds.py" --check "${rows[@]}" || exit 2
 
 mkdir -p "$out" "$cache"
 log=$out/build.log
@@ -146,4 +146,4 @@ arguments=(--out "$out" --build "$build" --compiler "$("$cc" --version | head -n
 [ -z "$json" ] || arguments+=(--json "$json")
 [ -z "$quick" ] || arguments+=(--quick)
 for reason in "${skips[@]}"; do arguments+=(--skip "$reason"); done
-exec python3 "$here/rounds.py" "${arguments[@]}" "${rows[@]}"
+exec python3 -B "$here/rounds.py" "${arguments[@]}" "${rows[@]}"

@@ -188,11 +188,15 @@ static char logged[8192]; /* what the log callback was told, line by line */
 
 static inline void keep_log(void *arg, enum weir_log_level level, const char *text)
 {
-	size_t len = strlen(logged);
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	size_t len;
 
 	(void)arg;
 	(void)level;
+	pthread_mutex_lock(&lock);
+	len = strlen(logged);
 	snprintf(logged + len, sizeof logged - len, "%s\n", text);
+	pthread_mutex_unlock(&lock);
 }
 
 /* The endpoint's thread has a table of descriptors of its own; a thread sanitizer knows of one, and takes the same numbers in

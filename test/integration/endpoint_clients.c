@@ -272,6 +272,37 @@ static void no_room_at_all(void)
 	host_end();
 }
 
+/* The system has no descriptor for one more: those that wait make room, and it goes on. */
+static void no_descriptors_left(void)
+{
+	uint16_t port = begin(30000, 0);
+	struct rlimit limit;
+	pid_t child;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	child = fork();
+	if (child == 0) { /* the clients, which keep their limit */
+		int fds[40];
+
+		for (int i = 0; i < 40; i++)
+			fds[i] = client_connect(port);
+		sleep_ms(300);
+		for (int i = 0; i < 3; i++)
+			scrape(port);
+		for (int i = 0; i < 40; i++)
+			close(fds[i]);
+		scrape(port);
+		_exit(0);
+	}
+	limit.rlim_cur = 14;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHILD_IS_WELL(child, 30000);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	CHECK(closed_for("pushed_out") > 0);
+	host_end();
+}
+
 static volatile sig_atomic_t pipes;
 
 static void on_pipe(int signal)
@@ -313,4 +344,4 @@ CASES({"endpoint_malformed_requests", malformed_requests, 120}, {"endpoint_heade
       {"endpoint_sender_of_one_byte_at_a_time", one_byte_at_a_time, 60},
       {"endpoint_sender_of_one_byte_at_a_time_later", one_byte_at_a_time_later, 60},
       {"endpoint_reader_of_one_byte_at_a_time", who_reads_one_byte_at_a_time, 60}, {"endpoint_no_room_at_all", no_room_at_all, 60},
-      {"endpoint_who_goes_away", who_goes_away, 60})
+      {"endpoint_no_descriptors_left", no_descriptors_left, 60}, {"endpoint_who_goes_away", who_goes_away, 60})

@@ -7,6 +7,14 @@
 
 WEIR_COUNTER(ticks, "ticks_total", "Ticks.");
 
+#if CASE_SANITIZED /* a thread sanitizer would end a forked child that starts threads, as ours does */
+const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+#endif
+
 /* ---- shutdown and exit ------------------------------------------------------------------------------------------------- */
 
 struct scraper {

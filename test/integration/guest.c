@@ -251,11 +251,19 @@ static void nothing_of_the_hosts_changes(void)
 	CHECK(strcmp(before.environment, after.environment) == 0);
 	CHECK(before.environ_itself == after.environ_itself);
 	EQUAL(after.mask, before.mask);
-	for (int n = 1; n < 65; n++)
-		if (memcmp(&before.actions[n], &after.actions[n], sizeof after.actions[n]) != 0)
+	for (int n = 1; n < 65; n++) {
+		const struct sigaction *then = &before.actions[n], *now = &after.actions[n];
+
+		if (then->sa_handler != now->sa_handler || then->sa_flags != now->sa_flags)
 			FAIL("the action of signal %d is another", n);
-	CHECK(memcmp(&before.blocked, &after.blocked, sizeof after.blocked) == 0);
-	CHECK(memcmp(&before.pending, &after.pending, sizeof after.pending) == 0);
+		for (int m = 1; m < 65 && n != 32 && n != 33; m++)
+			CHECK(sigismember(&then->sa_mask, m) == sigismember(&now->sa_mask, m));
+	}
+	for (int m = 1; m < 65; m++) {
+		EQUAL_INT(sigismember(&after.blocked, m), sigismember(&before.blocked, m));
+		EQUAL_INT(sigismember(&after.pending, m), sigismember(&before.pending, m));
+	}
+	CHECK(sigismember(&after.pending, SIGUSR2) == 1);
 	EQUAL(after.stderr_pending, 0);
 	CHECK(memcmp(before.timers, after.timers, sizeof after.timers) == 0);
 	CHECK(memcmp(before.limits, after.limits, sizeof after.limits) == 0);

@@ -23,6 +23,18 @@ WEIR_HISTOGRAM(sizes, WEIR_BUCKETS(WEIR_BYTES, WEIR_RANGE(16, WEIR_MIB(64))), "s
 WEIR_COUNTER(refused, "signal not a name", "Refused.");
 
 /* Signals at this thread, every ns nanoseconds. */
+/* A machine may be too busy for anything but the handler: the storm ends by itself. */
+static timer_t storm;
+static uint64_t storm_until;
+
+static void storm_checked(uint64_t handlers)
+{
+	static const struct itimerspec never;
+
+	if (handlers % 64 == 0 && now_ns() > storm_until)
+		timer_settime(storm, 0, &never, NULL);
+}
+
 static timer_t storm_begin(long ns)
 {
 	struct sigevent event;
@@ -34,6 +46,8 @@ static timer_t storm_begin(long ns)
 	event.sigev_signo = SIGRTMIN;
 	event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
 	CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	storm = timer;
+	storm_until = now_ns() + WEIR_S(3);
 	CHECK(timer_settime(timer, 0, &every, NULL) == 0);
 	return timer;
 }
@@ -81,7 +95,7 @@ static inline __attribute__((always_inline)) void record_once(void)
 static void record_in_storm(int number)
 {
 	(void)number;
-	in_handler++;
+	storm_checked(++in_handler);
 	record_once();
 }
 
@@ -124,7 +138,7 @@ static void nothing_is_lost_in_a_storm(void)
 static void add_in_storm(int number)
 {
 	(void)number;
-	in_handler++;
+	storm_checked(++in_handler);
 	weir_counter_add(&adds, 1);
 }
 

@@ -1,0 +1,615 @@
+/* Unit: src/series.c: values are told apart as tuples whatever their hashes, caps fold and lose nothing, bad values are mended,
+ * and one list of values is one series to all threads. Also the key made of a C string, which a series is looked up by. */
+#define _GNU_SOURCE
+#include "label.h"
+#include "registry.h"
+
+#include <weir/snapshot.h>
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "alone.h"
+
+#define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct weir_counter *made(const char *name, const char *const *labels, uint32_t max_series)
+{
+	struct weir_instrument_options o = {.size = sizeof o, .max_series = max_series};
+	const struct weir_counter *c = NULL;
+
+	assert_int_equal(weir_counter_create(&c, name, "Help.", labels, &o), WEIR_OK);
+	return c;
+}
+
+static const struct weir__instrument *record_of(const struct weir_counter *c)
+{
+	return c->i_.state_->series_;
+}
+
+static uint64_t read2(const struct weir_counter *c, struct weir_str a, struct weir_str b)
+{
+	return weir_counter_series_read(weir_counter_values(c, (struct weir_str[]){a, b}, 2));
+}
+
+/* ---- tuples ---- */
+
+ALONE(values_are_told_apart_as_tuples)
+{
+	static const char *const pair[][2] = {
+		{"ab", "c"}, {"a", "bc"}, {"", "abc"}, {"abc", ""}, {"", ""}, {"abcdefg", "h"}, {"abcdefgh", ""},
+		{"", "abcdefgh"}, {"abcdefgh", "abcdefgh"}, {"abcdefghabcdefgh", ""}, {"", "abcdefghabcdefgh"},
+		{"abcdefghabcdefg", "h"}, {"c", "ab"},
+	};
+	const struct weir_counter *c = made("series_tuples", LABELS("a", "b"), 0);
+
+	for (size_t i = 0; i < COUNT(pair); i++)
+		weir_counter_add_with(c, 1u << i, pair[i][0], pair[i][1]);
+	for (size_t i = 0; i < COUNT(pair); i++)
+		assert_int_equal(read2(c, weir_str_of(pair[i][0]), weir_str_of(pair[i][1])), 1u << i);
+	assert_int_equal(record_of(c)->series_count, COUNT(pair));
+}
+
+ALONE(a_value_ends_where_its_text_ends)
+{
+	const struct weir_counter *c = made("series_lengths", LABELS("a"), 0);
+	char text[40];
+
+	for (size_t len = 0; len < sizeof text; len++) {
+		memset(text, 'x', len);
+		text[len] = '\0';
+		weir_counter_add_with(c, len + 1, text);
+	}
+	for (size_t len = 0; len < sizeof text; len++) {
+		struct weir_str v = weir_str_n(text, len); /* what follows is no part of it */
+
+		assert_int_equal(weir_counter_series_read(weir_counter_values(c, &v, 1)), len + 1);
+	}
+	assert_int_equal(record_of(c)->series_count, sizeof text);
+}
+
+ALONE(null_is_the_empty_value)
+{
+	const struct weir_counter *c = made("series_null", LABELS("a", "b"), 0);
+	const char *none = NULL;
+
+	weir_counter_add_with(c, 1, none, "x");
+	weir_counter_add_with(c, 2, "", "x");
+	weir_counter_add_values(c, 4, NULL, (struct weir_str[]){{NULL, 0}, {"x", 1}}, 2);
+	weir_counter_add_values(c, 8, NULL, (struct weir_str[]){{NULL, 5}, {"x", 1}}, 2);
+	assert_int_equal(read2(c, STR(""), STR("x")), 15);
+	assert_int_equal(record_of(c)->series_count, 1);
+}
+
+/* ---- collisions ---- */
+
+static uint64_t hash_of(const char *const *values, size_t count)
+{
+	uint64_t words[WEIR__KEY_WORDS], hash = 0;
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < count; i++)
+		at = weir__key_append(words, at, WEIR__KEY_WORDS, &hash, weir_str_of(values[i]));
+	return weir__hash_end(hash);
+}
+
+struct hashed {
+	uint64_t slot_and_tag;
+	uint32_t number;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+	const struct hashed *x = a, *y = b;
+
+	return x->slot_and_tag < y->slot_and_tag ? -1 : x->slot_and_tag > y->slot_and_tag;
+}
+
+/* Two values in one slot of tables of up to 65536 places, with one tag: found by birthday. */
+ALONE(values_of_one_slot_and_one_tag_are_two_series)
+{
+	enum { DAYS = 1 << 19, PAIRS = 12 };
+	struct hashed *all = malloc(DAYS * sizeof *all);
+	const struct weir_counter *c = made("series_slot", LABELS("a"), 0);
+	unsigned pairs = 0;
+	char a[16], b[16];
+
+	assert_non_null(all);
+	for (uint32_t i = 0; i < DAYS; i++) {
+		uint64_t hash;
+
+		snprintf(a, sizeof a, "%u", i);
+		hash = hash_of((const char *const[]){a}, 1);
+		all[i] = (struct hashed){(hash >> 48) << 16 | (hash & 0xffff), i};
+	}
+	qsort(all, DAYS, sizeof *all, by_hash);
+	for (uint32_t i = 1; i < DAYS && pairs < PAIRS; i++) {
+		if (all[i].slot_and_tag != all[i - 1].slot_and_tag)
+			continue;
+		snprintf(a, sizeof a, "%u", all[i - 1].number);
+		snprintf(b, sizeof b, "%u", all[i].number);
+		weir_counter_add_with(c, 1, a);
+		weir_counter_add_with(c, 10, b);
+		weir_counter_add_with(c, 100, b);
+		assert_int_equal(weir_counter_series_read(weir_counter_with(c, a)), 1);
+		assert_int_equal(weir_counter_series_read(weir_counter_with(c, b)), 110);
+		pairs++;
+	}
+	assert_int_equal(pairs, PAIRS); /* of about 32 to be expected */
+	assert_int_equal(record_of(c)->series_count, 2 * PAIRS);
+	free(all);
+}
+
+#if defined(__SIZEOF_INT128__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The same 64 bits of hash: nothing but the words themselves tells them apart. Found once by four lists of 2^22 words each;
+ * where the hash is changed, others must be found. */
+ALONE(values_of_one_hash_are_two_series)
+{
+	static const char *const pair[][2][2] = {
+		{{"a24df38", "b3e9e30"}, {"c2a2227", "d05ad5b"}},
+		{{"a3cf56b", "b2e8bdf"}, {"c28cedb", "d0f2d34"}},
+		{{"a07ca8d", "b39bade"}, {"c2d062f", "d1717a8"}},
+	};
+	const struct weir_counter *c = made("series_collision", LABELS("a", "b"), 0);
+
+	for (size_t i = 0; i < COUNT(pair); i++) {
+		assert_int_equal(hash_of(pair[i][0], 2), hash_of(pair[i][1], 2));
+		for (unsigned n = 0; n < 2; n++)
+			weir_counter_add_with(c, 1 + 1000 * n, pair[i][n][0], pair[i][n][1]);
+		for (unsigned n = 0; n < 2; n++) {
+			weir_counter_add_with(c, 1 + 1000 * n, pair[i][n][0], pair[i][n][1]);
+			assert_int_equal(read2(c, weir_str_of(pair[i][n][0]), weir_str_of(pair[i][n][1])), 2 * (1 + 1000 * n));
+		}
+	}
+	assert_int_equal(record_of(c)->series_count, 2 * COUNT(pair));
+}
+#endif
+
+/* ---- growth and caps ---- */
+
+ALONE(the_table_grows_and_keeps_all)
+{
+	enum { SERIES = 9000 };
+	static uint32_t cell[SERIES];
+	const struct weir_counter *c = made("series_growth", LABELS("a", "b"), SERIES);
+	char value[16];
+
+	for (unsigned i = 0; i < SERIES; i++) {
+		snprintf(value, sizeof value, "value %u", i);
+		cell[i] = weir_counter_with(c, value, "x").cell_;
+		assert_int_not_equal(cell[i], 0);
+		weir_counter_add_with(c, i, value, "x");
+		if ((i & (i - 1)) == 0 || i + 1 == SERIES) /* around each growth: all that were there are found as they were */
+			for (unsigned j = 0; j <= i; j++) {
+				snprintf(value, sizeof value, "value %u", j);
+				assert_int_equal(weir_counter_with(c, value, "x").cell_, cell[j]);
+			}
+	}
+	assert_int_equal(record_of(c)->series_count, SERIES);
+	assert_null(record_of(c)->overflow);
+	assert_in_range(record_of(c)->table->mask + 1, 2 * SERIES, 4 * SERIES); /* half full at most */
+	for (unsigned i = 0; i < SERIES; i++)
+		assert_int_equal(weir_counter_series_read((struct weir_counter_series){cell[i]}), i);
+	assert_int_equal(status_now().dropped_records, 0);
+}
+
+static int gather(void *arg, const void *bytes, size_t len)
+{
+	char *text = arg;
+	size_t used = strlen(text);
+
+	assert_true(used + len < 65536);
+	memcpy(text + used, bytes, len);
+	text[used + len] = '\0';
+	return 0;
+}
+
+ALONE(past_the_cap_records_fold_into_a_series_that_is_seen)
+{
+	static char lines[65536];
+	const struct weir_counter *c = made("series_cap", LABELS("a", "b"), 5);
+	struct weir_snapshot *snapshot;
+	char value[16];
+
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 12; i++) {
+			snprintf(value, sizeof value, "%u", i);
+			weir_counter_add_with(c, 10, value, "x");
+		}
+	weir_counter_add_values(c, 1000, NULL, (struct weir_str[]){STR("other"), STR("y")}, 2);
+	assert_int_equal(record_of(c)->series_count, 6);
+	assert_int_equal(status_now().series, 6);
+	assert_int_equal(status_now().overflowed, 3 * 7 + 1); /* each record that was folded, once */
+	assert_int_equal(status_now().dropped_records, 0);
+	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
+	assert_int_equal(weir_snapshot_write(snapshot, gather, lines), WEIR_OK);
+	weir_snapshot_destroy(snapshot);
+	assert_string_equal(lines, "series_cap{a=\"0\",b=\"x\"} 30\nseries_cap{a=\"1\",b=\"x\"} 30\nseries_cap{a=\"2\",b=\"x\"} 30\n"
+	                           "series_cap{a=\"3\",b=\"x\"} 30\nseries_cap{a=\"4\",b=\"x\"} 30\n"
+	                           "series_cap{otel_metric_overflow=\"true\"} 1210\n");
+}
+
+ALONE(the_cap_is_two_thousand_where_none_is_told)
+{
+	const struct weir_counter *c = made("series_default_cap", LABELS("a"), 0);
+	char value[16];
+
+	for (unsigned i = 0; i < 2003; i++) {
+		snprintf(value, sizeof value, "%u", i);
+		weir_counter_add_with(c, 1, value);
+	}
+	assert_int_equal(record_of(c)->series_count, 2001);
+	assert_int_equal(status_now().overflowed, 3);
+}
+
+static const struct weir_counter *flooded;
+static unsigned flooding;
+static void *flood(void *arg)
+{
+	unsigned me = __atomic_fetch_add(&flooding, 1, __ATOMIC_RELAXED);
+	char value[32];
+
+	(void)arg;
+	for (unsigned i = 0; i < 1500; i++) {
+		snprintf(value, sizeof value, "%u", i % 50); /* of which 20 have a series */
+		weir_counter_add_with(flooded, 2, value);
+		snprintf(value, sizeof value, "new %u %u", me, i);
+		weir_counter_add_with(flooded, 3, value);
+	}
+	return NULL;
+}
+
+ALONE(a_flood_from_many_threads_is_counted_once_each)
+{
+	uint64_t sum = 0, own = 0;
+	char value[32];
+
+	flooded = made("series_flood", LABELS("a"), 20);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(value, sizeof value, "%u", i);
+		weir_counter_with(flooded, value);
+	}
+	in_threads(8, flood, NULL);
+	for (const struct weir__series *s = record_of(flooded)->first; s != NULL; s = s->next) {
+		uint64_t n = weir_counter_series_read((struct weir_counter_series){s->cell});
+
+		sum += n;
+		if (!s->overflow)
+			own += n;
+	}
+	assert_int_equal(sum, 8 * 1500 * 5);
+	assert_int_equal(own, 8 * (1500 / 50) * 20 * 2);
+	assert_int_equal(record_of(flooded)->series_count, 21);
+	assert_int_equal(status_now().overflowed, 8 * (1500 + 1500 / 50 * 30));
+}
+
+ALONE(bad_values_past_the_cap_are_mended_before_they_fold)
+{
+	const struct weir_counter *c = made("series_cap_bad", LABELS("a"), 1);
+
+	weir_counter_add_with(c, 1, "x" "\xef\xbf\xbd");
+	weir_counter_add_with(c, 2, "y");
+	weir_counter_add_with(c, 4, "x\xff"); /* mended, it is the one that has a series */
+	weir_counter_add_with(c, 8, "z\xff");
+	assert_int_equal(weir_counter_series_read(weir_counter_with(c, "x" "\xef\xbf\xbd")), 5);
+	assert_int_equal(status_now().overflowed, 2);
+}
+
+/* ---- many at once ---- */
+
+enum { OLD = 200, FRESH = 300, RACERS = 8 };
+static struct weir_counter_series resolved[RACERS][OLD + FRESH];
+static const struct weir_counter *raced;
+static unsigned racing, at_start;
+
+static void *resolve_all(void *arg)
+{
+	unsigned me = __atomic_fetch_add(&racing, 1, __ATOMIC_RELAXED);
+	char value[32];
+
+	(void)arg;
+	__atomic_fetch_add(&at_start, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(&at_start, __ATOMIC_ACQUIRE) < RACERS)
+		;
+	for (unsigned i = 0; i < OLD + FRESH; i++) {
+		unsigned n = me % 2 ? OLD + FRESH - 1 - i : i;
+
+		snprintf(value, sizeof value, "value %u", n);
+		resolved[me][n] = weir_counter_with(raced, value, "x");
+		weir_counter_series_add(resolved[me][n], 1);
+		weir_counter_add_with(raced, 1, value, "x");
+	}
+	return NULL;
+}
+
+ALONE(eight_threads_that_resolve_the_same_get_one_series_each)
+{
+	char value[32];
+
+	raced = made("series_race", LABELS("a", "b"), 0);
+	for (unsigned i = 0; i < OLD; i++) {
+		snprintf(value, sizeof value, "value %u", i);
+		weir_counter_with(raced, value, "x");
+	}
+	in_threads(RACERS, resolve_all, NULL);
+	assert_int_equal(record_of(raced)->series_count, OLD + FRESH);
+	for (unsigned n = 0; n < OLD + FRESH; n++) {
+		for (unsigned t = 1; t < RACERS; t++)
+			assert_int_equal(resolved[t][n].cell_, resolved[0][n].cell_);
+		assert_int_equal(weir_counter_series_read(resolved[0][n]), 2 * RACERS);
+	}
+}
+
+/* ---- the key of a C string ---- */
+
+/* The same words, count and hash as of the text with its length, or 0 for both. */
+static void same_key(const char *text, size_t len, uint32_t at, uint32_t most)
+{
+	uint64_t a[24], b[24], hash_a = 77, hash_b = 77;
+	uint32_t count_a, count_b;
+
+	memset(a, 0x33, sizeof a);
+	memset(b, 0x33, sizeof b);
+	count_a = weir__key_append(a, at, most, &hash_a, weir_str_n(text, len));
+	count_b = weir__key_append_text(b, at, most, &hash_b, text);
+	assert_int_equal(count_b, count_a);
+	assert_int_equal(count_a, at + len / 8 + 1 <= most ? at + len / 8 + 1 : 0);
+	if (count_a == 0)
+		return;
+	assert_int_equal(hash_b, hash_a);
+	for (uint32_t i = 0; i < COUNT(a); i++)
+		assert_int_equal(b[i], a[i]);
+}
+
+static void a_key_is_the_same_at_every_alignment_and_length(void **state)
+{
+	char room[128 + 16];
+
+	(void)state;
+	for (size_t alignment = 0; alignment < 16; alignment++)
+		for (size_t len = 0; len <= 80; len++) {
+			char *text = room + alignment;
+
+			memset(room, '#', sizeof room); /* what stands around it is not 0 */
+			for (size_t i = 0; i < len; i++)
+				text[i] = (char)(1 + (i * 7 + len) % 255); /* also bytes above 0x7f, and 0x01 and 0x80 */
+			text[len] = '\0';
+			same_key(text, len, 0, 24);
+			same_key(text, len, 3, 24);
+			for (uint32_t most = 0; most < 12; most++)
+				same_key(text, len, 0, most);
+			memset(text + len, 0, 24); /* and where all around is 0 */
+			same_key(text, len, 0, 24);
+		}
+}
+
+static void a_key_is_read_to_the_pages_end_and_no_further(void **state)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(mprotect(page + 4096, 4096, PROT_NONE), 0);
+	for (size_t len = 0; len <= 80; len++)
+		for (size_t before = 0; before < 16; before++) { /* bytes between its NUL and the page's end */
+			char *text = page + 4096 - before - 1 - len;
+
+			memset(page, '#', 4096);
+			memset(text, 'x', len);
+			text[len] = '\0';
+			same_key(text, len, 0, 24);
+		}
+	munmap(page, 8192);
+}
+
+static void a_key_of_null_is_that_of_the_empty_text(void **state)
+{
+	uint64_t a = 1, b = 1, hash_a = 0, hash_b = 0;
+
+	(void)state;
+	assert_int_equal(weir__key_append_text(&a, 0, 1, &hash_a, NULL), 1);
+	assert_int_equal(weir__key_append_text(&b, 0, 1, &hash_b, ""), 1);
+	assert_int_equal(a, 0);
+	assert_int_equal(b, 0);
+	assert_int_equal(hash_a, hash_b);
+}
+
+/* ---- values that are mended ---- */
+
+#define FFFD "\xef\xbf\xbd"
+
+/* The one series of an instrument without others has this value. */
+static void value_is(const struct weir_counter *c, const char *text, size_t len)
+{
+	const struct weir__series *s = record_of(c)->first;
+
+	assert_int_equal(record_of(c)->series_count, 1);
+	assert_int_equal(s->values[0].len, len);
+	assert_memory_equal(s->values[0].ptr, text, len);
+	assert_int_equal(s->values[0].ptr[len], 0);
+}
+
+ALONE(bad_bytes_become_a_mark_and_are_counted)
+{
+	const struct {
+		struct weir_str in;
+		const char *out;
+	} cases[] = {
+		{STR("a\xff" "b"), "a" FFFD "b"},
+		{STR("a\0b"), "a" FFFD "b"},
+		{STR("\0"), FFFD},
+		{STR("a\tb"), "a" FFFD "b"},
+		{STR("\x7f"), FFFD},
+		{STR("\xc2\x85"), FFFD FFFD}, /* a control character of two bytes */
+		{STR("\xed\xa0\x80"), FFFD FFFD FFFD}, /* half of a surrogate */
+		{STR("\xe2\x82"), FFFD FFFD}, /* cut short */
+	};
+	char name[32];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct weir_counter *c;
+
+		snprintf(name, sizeof name, "series_bad_%zu", i);
+		c = made(name, LABELS("a"), 0);
+		weir_counter_add_values(c, 1, NULL, &cases[i].in, 1);
+		weir_counter_add_values(c, 1, NULL, &cases[i].in, 1);
+		weir_counter_add_with(c, 1, cases[i].out); /* values equal afterwards are one series */
+		value_is(c, cases[i].out, strlen(cases[i].out));
+		assert_int_equal(weir_counter_series_read(weir_counter_with(c, cases[i].out)), 3);
+		assert_int_equal(status_now().values_cleaned, 2 * (i + 1));
+	}
+	assert_int_equal(status_now().values_cut, 0);
+	assert_int_equal(status_now().dropped_records, 0);
+}
+
+ALONE(good_text_is_left_alone)
+{
+	static const char *const good[] = {"", "GET", "a\nb", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", FFFD, "\xc2\xa0", "\"\\{}"};
+	char name[32];
+
+	for (size_t i = 0; i < COUNT(good); i++) {
+		const struct weir_counter *c;
+
+		snprintf(name, sizeof name, "series_good_%zu", i);
+		c = made(name, LABELS("a"), 0);
+		weir_counter_add_with(c, 1, good[i]);
+		weir_counter_add_values(c, 1, NULL, &(struct weir_str){good[i], strlen(good[i])}, 1);
+		value_is(c, good[i], strlen(good[i]));
+	}
+	assert_int_equal(status_now().values_cleaned + status_now().values_cut, 0);
+}
+
+ALONE(what_is_too_long_is_cut_at_a_character)
+{
+	static char huge[(1 << 20) + 1];
+	const struct weir_counter *c = made("series_long", LABELS("a"), 0), *d = made("series_long_utf8", LABELS("a"), 0);
+
+	memset(huge, 'x', sizeof huge - 1);
+	weir_counter_add_with(c, 1, huge);
+	weir_counter_add_values(c, 2, NULL, &(struct weir_str){huge, sizeof huge - 1}, 1);
+	huge[1025] = '\0';
+	weir_counter_add_with(c, 4, huge);
+	assert_int_equal(status_now().values_cut, 3);
+	huge[1024] = '\0';
+	weir_counter_add_with(c, 8, huge); /* as long as may be: not cut */
+	assert_int_equal(status_now().values_cut, 3);
+	value_is(c, huge, 1024);
+	assert_int_equal(weir_counter_series_read(weir_counter_with(c, huge)), 15);
+	for (size_t i = 0; i < sizeof huge - 1; i++)
+		huge[i] = "\xe2\x82\xac"[i % 3];
+	weir_counter_add_with(d, 1, huge);
+	value_is(d, huge, 1023);
+	assert_int_equal(status_now().values_cleaned, 0);
+}
+
+ALONE(sixteen_long_values_are_one_key)
+{
+	static char text[16][1025];
+	const struct weir_counter *c = made("series_wide", LABELS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
+	                                                          "n", "o", "p"), 0);
+	struct weir_str values[16];
+
+	for (size_t i = 0; i < 16; i++) {
+		memset(text[i], (int)('a' + i), 1024);
+		values[i] = weir_str_n(text[i], 1024);
+	}
+	for (int round = 0; round < 3; round++) {
+		weir_counter_add_values(c, 1, NULL, values, 16);
+		weir_counter_add_with(c, 1, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], text[8], text[9],
+		                      text[10], text[11], text[12], text[13], text[14], text[15]);
+	}
+	text[15][1023] = '!';
+	weir_counter_add_values(c, 1, NULL, values, 16); /* the last byte of 16384 makes another */
+	assert_int_equal(record_of(c)->series_count, 2);
+	assert_int_equal(weir_counter_series_read((struct weir_counter_series){record_of(c)->first->cell}), 6);
+	for (size_t i = 0; i < 16; i++) {
+		assert_int_equal(record_of(c)->first->values[i].len, 1024);
+		assert_int_equal(record_of(c)->first->values[i].ptr[0], 'a' + (int)i);
+		assert_int_equal(record_of(c)->first->values[i].ptr[1024], 0);
+	}
+}
+
+/* ---- what is lost is counted ---- */
+
+ALONE(a_wrong_number_of_values_is_dropped_counted_and_told_once)
+{
+	const struct weir_counter *c = made("series_wrong", LABELS("a", "b"), 0);
+	struct weir_options o = {.size = sizeof o, .log = say_to_test, .no_thread = true, .no_process = true};
+
+	assert_int_equal(weir_init(&o), WEIR_OK);
+	for (int i = 0; i < 10; i++) {
+		weir_counter_add_values(c, 1, NULL, (struct weir_str[]){STR("x")}, 1);
+		weir_counter_add_values(c, 1, NULL, (struct weir_str[]){STR("x"), STR("y"), STR("z")}, 3);
+		weir_add_with_v1_(&c->i_, 1, (struct weir_labels_){(const char *const[]){"x"}, 1});
+		weir_counter_add(c, 1); /* none at all, where the compiler did not see it */
+		weir_counter_series_add(weir_counter_values(c, NULL, 0), 1); /* and the empty handle that comes of it */
+	}
+	assert_int_equal(status_now().dropped_labels, 50);
+	assert_int_equal(status_now().dropped_refused, 10);
+	assert_int_equal(record_of(c)->series_count, 0);
+	assert_int_equal(said_count(), 0); /* never from a record */
+	assert_int_equal(weir_pump(0, NULL), WEIR_OK);
+	assert_int_equal(said_count(), 1);
+	assert_int_equal(said_times("series_wrong"), 1);
+}
+
+ALONE(at_memorys_end_a_new_series_is_dropped_and_an_old_one_goes_on)
+{
+	struct rlimit limit = {0, 0};
+	const struct weir_counter *c;
+	char value[1024];
+	uint64_t offered = 0, kept = 0;
+
+	if (SANITIZED)
+		alone_skip("a sanitizer needs address space without limit");
+	c = made("series_memory", LABELS("a"), 100000);
+	weir_counter_add_with(c, 1, "old");
+	assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+	memset(value, 'x', sizeof value);
+	value[1023] = '\0';
+	errno = EDOM;
+	for (unsigned i = 0; i < 1000; i++) {
+		value[i] = 'y';
+		weir_counter_add_with(c, 1, value);
+		weir_counter_add_with(c, 1, "old");
+		offered += 2;
+	}
+	assert_int_equal(errno, EDOM);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+	assert_int_equal(weir_counter_series_read(weir_counter_with(c, "old")), 1001);
+	for (const struct weir__series *s = record_of(c)->first; s != NULL; s = s->next)
+		kept += weir_counter_series_read((struct weir_counter_series){s->cell});
+	assert_true(status_now().dropped_memory > 500);
+	assert_int_equal(kept + status_now().dropped_memory, offered + 1);
+	weir_counter_add_with(c, 7, "new"); /* there is memory again */
+	assert_int_equal(weir_counter_series_read(weir_counter_with(c, "new")), 7);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(values_are_told_apart_as_tuples),
+	cmocka_unit_test(a_value_ends_where_its_text_ends),
+	cmocka_unit_test(null_is_the_empty_value),
+	cmocka_unit_test(values_of_one_slot_and_one_tag_are_two_series),
+#if defined(__SIZEOF_INT128__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	cmocka_unit_test(values_of_one_hash_are_two_series),
+#endif
+	cmocka_unit_test(the_table_grows_and_keeps_all),
+	cmocka_unit_test(past_the_cap_records_fold_into_a_series_that_is_seen),
+	cmocka_unit_test(the_cap_is_two_thousand_where_none_is_told),
+	cmocka_unit_test(a_flood_from_many_threads_is_counted_once_each),
+	cmocka_unit_test(bad_values_past_the_cap_are_mended_before_they_fold),
+	cmocka_unit_test(eight_threads_that_resolve_the_same_get_one_series_each),
+	cmocka_unit_test(a_key_is_the_same_at_every_alignment_and_length),
+	cmocka_unit_test(a_key_is_read_to_the_pages_end_and_no_further),
+	cmocka_unit_test(a_key_of_null_is_that_of_the_empty_text),
+	cmocka_unit_test(bad_bytes_become_a_mark_and_are_counted),
+	cmocka_unit_test(good_text_is_left_alone),
+	cmocka_unit_test(what_is_too_long_is_cut_at_a_character),
+	cmocka_unit_test(sixteen_long_values_are_one_key),
+	cmocka_unit_test(a_wrong_number_of_values_is_dropped_counted_and_told_once),
+	cmocka_unit_test(at_memorys_end_a_new_series_is_dropped_and_an_old_one_goes_on),
+};
+ALONE_MAIN(tests)
