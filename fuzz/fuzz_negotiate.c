@@ -1,5 +1,5 @@
-/* Accept and Accept-Encoding, of any bytes: what is chosen is one of ours, the same each time, and nothing is read past the end.
- * Input: the first header, a newline, the second. */
+/* Accept and Accept-Encoding, of any bytes: what is chosen is one of ours, the same each time, and nothing is read
+ * past the end. Input: the first header, a newline, the second. */
 #include "negotiate.h"
 
 #include <stdlib.h>

@@ -72,8 +72,9 @@ static inline uint64_t weir__zero_bytes(uint64_t x)
  * (values with a length only). Also steps the hash. */
 uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t *hash, struct weir_str value);
 
-/* The same for a C string, without measuring it first: aligned words are read, which never cross into a page that the string
- * does not touch, and a word is read only where the one before had no NUL. Sanitizers see whole words, so they get the other. */
+/* The same for a C string, without measuring it first: eight bytes are read at once, but where that might cross into a page
+ * that the string does not touch; a word is read only where the one before had no NUL. Sanitizers see whole words, so they
+ * get the other. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WEIR__BYTEWISE
 #elif defined(__has_feature)
@@ -85,46 +86,44 @@ uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t 
 #define WEIR__BYTEWISE
 #endif
 
+/* Within eight bytes of a page's end: byte by byte. */
+static __attribute__((noinline, cold, unused)) uint64_t weir__word_at_page_end(const char *text)
+{
+	uint64_t word = 0;
+
+	for (unsigned i = 0; i < 8 && text[i] != '\0'; i++)
+		word |= (uint64_t)(unsigned char)text[i] << i * 8;
+	return word;
+}
+
 static inline __attribute__((always_inline)) uint32_t weir__key_append_text(uint64_t *words, uint32_t at, uint32_t most,
                                                                            uint64_t *hash, const char *text)
 {
 #ifdef WEIR__BYTEWISE
 	return weir__key_append(words, at, most, hash, weir_str_of(text));
 #else
-	typedef uint64_t __attribute__((may_alias)) word;
-	unsigned offset;
-	const word *from;
-	uint64_t h = *hash, next, ahead;
+	uint64_t h = *hash;
 
 	if (text == NULL)
 		text = "";
-	offset = (unsigned)((uintptr_t)text & 7u) * 8u;
-	from = (const word *)((uintptr_t)text & ~(uintptr_t)7u);
-	next = *from++ >> offset;
-	/* next: what is left of the word last read, its valid bytes below 64 - offset bits */
-	for (;;) {
-		uint64_t whole = next, zeros = weir__zero_bytes(offset != 0 ? next | UINT64_MAX << (64u - offset) : next);
+	for (;; text += 8) {
+		uint64_t word, zeros;
 
-		if (zeros == 0 && offset != 0) { /* the string goes on into the following aligned word */
-			ahead = *from++;
-			whole |= ahead << (64u - offset);
-			zeros = weir__zero_bytes(whole);
-			next = ahead >> offset;
-		} else if (zeros == 0) {
-			next = *from++;
-		}
-		if (at >= most)
+		if (__builtin_expect(((uintptr_t)text & 4095u) > 4088u, 0))
+			word = weir__word_at_page_end(text);
+		else
+			__builtin_memcpy(&word, text, 8);
+		zeros = weir__zero_bytes(word);
+		if (__builtin_expect(at >= most, 0))
 			return 0;
 		if (zeros != 0) { /* keep the bytes below the first NUL */
-			uint64_t first = zeros & (0 - zeros);
-
-			whole &= (first >> 7) - 1;
-			words[at++] = whole;
-			*hash = weir__hash_step(h, whole);
+			word &= ((zeros & (0 - zeros)) >> 7) - 1;
+			words[at++] = word;
+			*hash = weir__hash_step(h, word);
 			return at;
 		}
-		words[at++] = whole;
-		h = weir__hash_step(h, whole);
+		words[at++] = word;
+		h = weir__hash_step(h, word);
 	}
 #endif
 }

@@ -176,6 +176,15 @@ void weir__callbacks_unload(const void *in_module)
 	weir__unlock(&wiped->life);
 }
 
+/* The round is whole: what it did not report of the instruments that it reported is gone. Until here the former one counts,
+ * so that who looks amid a round misses nothing. */
+static void end_round(uint32_t round)
+{
+	for (struct weir__instrument *i = weir__instruments_first(); i != NULL; i = weir__load_acquire(&i->next))
+		if (weir__load_relaxed(&i->reporting) == round)
+			weir__store_release(&i->round, round);
+}
+
 bool weir__callbacks_run(void)
 {
 	struct weir__wiped *wiped = weir__wiped();
@@ -206,6 +215,9 @@ bool weir__callbacks_run(void)
 		weir__store_release(&callbacks.finished, callbacks.finished + 1);
 		weir__futex_wake(&callbacks.finished, INT32_MAX);
 	}
+	weir__unlock(&wiped->life);
+	end_round(observer.round);
+	weir__lock(&wiped->life);
 	callbacks.runner = 0;
 	weir__unlock(&wiped->life);
 	return true;
@@ -256,7 +268,7 @@ static void report(struct weir_observer *observer, const struct weir_instrument 
 	}
 	weir__store_relaxed(&block[s->cell % 512], bits);
 	weir__store_release(&s->round, observer->round);
-	weir__store_release(&i->round, observer->round);
+	weir__store_relaxed(&i->reporting, observer->round);
 }
 
 void weir_observer_report(struct weir_observer *observer, const struct weir_observed *i, int64_t value)

@@ -5,10 +5,16 @@
 
 #include <string.h>
 
+/* NULL where it is refused, or nobody has recorded it yet: to read is no record, so that nothing is counted as dropped. */
+static const struct weir__instrument *instrument_of(const struct weir_instrument *d)
+{
+	return weir__load_acquire(&d->state_->series_);
+}
+
 /* The instrument's own series; 0 where it has labels, was refused, or memory is at its end. */
 static uint32_t own_cell(const struct weir_instrument *d)
 {
-	const struct weir__instrument *i = weir__instrument_of(d);
+	const struct weir__instrument *i = instrument_of(d);
 
 	return i != NULL && i->labels_count == 0 ? i->first->cell : 0;
 }
@@ -102,7 +108,7 @@ struct weir_distribution weir_histogram_series_read(struct weir_histogram_series
 
 struct weir_distribution weir_histogram_read(const struct weir_histogram *h)
 {
-	const struct weir__instrument *i = weir__instrument_of(&h->i_);
+	const struct weir__instrument *i = instrument_of(&h->i_);
 	struct weir_histogram_series none = {NULL, 0};
 
 	if (i == NULL || i->labels_count != 0)

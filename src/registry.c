@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHAINS = 4096, CAP = 2000, CURSORS = 3 };
+enum { CHAINS = 1024, CAP = 2000, CURSORS = 3 };
 
 static struct {
 	struct weir__instrument *first, **last;
@@ -71,8 +71,8 @@ void weir__registry_restart(void)
 		}
 		if (newest != NULL)
 			weir__series_restart(i, newest);
-		if (i->round != 0)
-			i->round = 0;
+		if (i->round != 0 || i->reporting != 0)
+			i->round = i->reporting = 0;
 		if (i->next == NULL)
 			chain(i);
 	}

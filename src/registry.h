@@ -45,7 +45,7 @@ struct weir__series {
 	struct weir__sum *sum;      /* histograms */
 	uint64_t start_ns;
 	uint32_t cell, hash, words;
-	uint32_t round;             /* observed: the round that reported it last. Writer: the callbacks' thread; relaxed */
+	uint32_t round;             /* observed: the round that reported it last. Writer: who reports (release; acquire) */
 	bool overflow, floating;    /* floating: its level is a double. Written before the first such level */
 	uint64_t key[];
 };
@@ -72,7 +72,8 @@ struct weir__instrument {
 	uint32_t keyed_count;                 /* without it */
 	uint32_t folded_cell;                 /* counts what went to overflow */
 	bool full;                            /* relaxed: a hint */
-	uint32_t round;                       /* observed: the newest round that reported any of it */
+	uint32_t round;                       /* observed: the newest whole round that reported any of it (release; acquire) */
+	uint32_t reporting;                   /* the newest round that does, maybe not whole yet. Writer and reader: who reports */
 };
 
 /* The record of an instrument's description; registered if it is new. NULL: refused. With the lock held. Nothing is logged

@@ -8,6 +8,7 @@
 #include "pages.h"
 #include "segment.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -53,13 +54,13 @@ static inline __attribute__((always_inline)) struct weir__series *find(const str
 	for (uint32_t at = (uint32_t)hash & table->mask; (slot = weir__load_acquire(&table->slots[at])) != 0;
 	     at = (at + 1) & table->mask) {
 		struct weir__series *s = series_in(slot);
-		uint32_t i = 0;
+		uint64_t differs = 0;
 
 		if (slot >> POINTER_BITS != tag || s->words != count)
 			continue;
-		while (i < count && s->key[i] == words[i])
-			i++;
-		if (i == count)
+		for (uint32_t i = 0; i < count; i++)
+			differs |= s->key[i] ^ words[i];
+		if (differs == 0)
 			return s;
 	}
 	return NULL;
@@ -319,37 +320,56 @@ struct weir__series *weir__resolve(const struct weir_instrument *d, const struct
 	return __builtin_expect(s != NULL, 1) ? s : missed(i, values, count, words, n);
 }
 
+static __attribute__((noinline)) struct weir__series *missed_text(struct weir__instrument *i, struct weir_labels_ l,
+                                                                 const uint64_t *words, uint32_t words_count)
+{
+	struct weir_str values[WEIR__LABELS_MAX];
+
+	for (size_t k = 0; k < l.n_; k++)
+		values[k] = weir_str_of(l.v_[k]);
+	return missed(i, values, l.n_, words, words_count);
+}
+
+/* Whether text may be read past its end, within its page. Under valgrind, which is known by what it preloads, it is not: a
+ * host's own reports must stay clean. 0: not known yet. Writers: any thread, with the same value. */
+enum { MAY_READ_AHEAD = 1, MUST_MEASURE };
+static uint32_t reading;
+
+static __attribute__((noinline, cold)) struct weir__series *resolve_measured(const struct weir_instrument *d, struct weir_labels_ l)
+{
+	struct weir_str values[WEIR__LABELS_MAX];
+	const char *preloaded;
+
+	if (weir__load_relaxed(&reading) == 0) {
+		preloaded = getenv("LD_PRELOAD");
+		weir__store_relaxed(&reading, preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? (uint32_t)MUST_MEASURE
+		                                                                                      : (uint32_t)MAY_READ_AHEAD);
+	}
+	for (size_t k = 0; k < l.n_ && k < WEIR__LABELS_MAX; k++)
+		values[k] = weir_str_of(l.v_[k]);
+	return weir__resolve(d, values, l.n_);
+}
+
 struct weir__series *weir__resolve_text(const struct weir_instrument *d, struct weir_labels_ l)
 {
 	struct weir__instrument *i = weir__load_acquire(&d->state_->series_);
 	uint64_t words[WEIR__KEY_WORDS], hash = 0;
-	struct weir_str values[WEIR__LABELS_MAX];
 	struct weir__series *s;
 	uint32_t n = 0;
-	size_t k = 0;
 
-	if (__builtin_expect(i == NULL, 0)) {
-		i = weir__instrument_of(d);
-		if (i == NULL)
-			return NULL;
-	}
+	if (__builtin_expect(i == NULL || weir__load_relaxed(&reading) != MAY_READ_AHEAD, 0))
+		return resolve_measured(d, l);
 	if (__builtin_expect(l.n_ != i->labels_count, 0))
 		return wrong_count(i);
-	for (; k < l.n_; k++) {
+	for (size_t k = 0; k < l.n_; k++) {
 		n = weir__key_append_text(words, n, WEIR__KEY_WORDS, &hash, l.v_[k]);
 		if (__builtin_expect(n == 0, 0))
-			break;
+			return missed_text(i, l, words, 0);
 	}
-	if (__builtin_expect(k == l.n_, 1)) {
-		if (k == 0)
-			return i->first;
-		s = find(weir__load_acquire(&i->table), words, n, weir__hash_end(hash));
-		if (__builtin_expect(s != NULL, 1))
-			return s;
-	}
-	for (k = 0; k < l.n_; k++)
-		values[k] = weir_str_of(l.v_[k]);
-	return missed(i, values, l.n_, words, n);
+	if (__builtin_expect(n == 0, 0))
+		return i->first;
+	s = find(weir__load_acquire(&i->table), words, n, weir__hash_end(hash));
+	return __builtin_expect(s != NULL, 1) ? s : missed_text(i, l, words, n);
 }
 
 /* ---- the published copy ---- */

@@ -13,6 +13,7 @@ struct seen_family {
 	const char *const *constant;
 	uint32_t series_count;
 	uint64_t *highs; /* upper halves of sums, by series; NULL: all 0 */
+	bool *hidden;    /* observed: by series, whether the newest whole round left it out; NULL: none */
 };
 struct weir_snapshot {
 	uint64_t time_ns;
@@ -119,6 +120,30 @@ static bool carry_sums(struct weir_snapshot *snapshot)
 	return true;
 }
 
+/* Before the values are summed: a series that is seen as reported has its value there. The instrument's round first: what a
+ * later one reports is shown as well. */
+static bool hide_unreported(struct seen_family *family)
+{
+	const struct weir__instrument *i = family->instrument;
+	uint32_t whole = weir__load_acquire(&i->round);
+	const struct weir__series *s = weir__load_acquire(&i->first);
+
+	if (i->kind != WEIR_OBSERVED_COUNTER_KIND && i->kind != WEIR_OBSERVED_GAUGE_KIND)
+		return true;
+	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next)) {
+		uint32_t round = weir__load_acquire(&s->round);
+
+		if (round != 0 && round >= whole)
+			continue;
+		if (family->hidden == NULL)
+			family->hidden = calloc(family->series_count, sizeof *family->hidden);
+		if (family->hidden == NULL)
+			return false;
+		family->hidden[n] = true;
+	}
+	return true;
+}
+
 static struct weir_snapshot *collect(void)
 {
 	uint32_t count = weir__instruments_count(), blocks, shards;
@@ -134,6 +159,10 @@ static struct weir_snapshot *collect(void)
 		snapshot->families[f].instrument = i;
 		snapshot->families[f].constant = weir__load_acquire(&i->constant);
 		snapshot->families[f].series_count = weir__load_acquire(&i->series_count);
+		if (!hide_unreported(&snapshot->families[f])) {
+			weir_snapshot_destroy(snapshot);
+			return NULL;
+		}
 	}
 	/* Behind the counts: a series that was counted has its block counted. */
 	blocks = weir__blocks_count();
@@ -141,7 +170,7 @@ static struct weir_snapshot *collect(void)
 	snapshot->blocks = blocks;
 	snapshot->totals = malloc(((size_t)blocks + 1) * WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
 	if (snapshot->totals == NULL) {
-		free(snapshot);
+		weir_snapshot_destroy(snapshot);
 		return NULL;
 	}
 	memset(snapshot->totals, 0, WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
@@ -162,9 +191,9 @@ int weir_snapshot_new(struct weir_snapshot **snapshot)
 	*snapshot = NULL;
 	if (weir__generation() == 0)
 		return WEIR_ENOMEM;
-	weir__health_refresh();
 	wiped = weir__wiped();
 	weir__lock(&wiped->snapshot);
+	weir__health_refresh(); /* one at a time, or an older value might come after a newer one */
 	*snapshot = collect();
 	weir__store_relaxed(&made.count, made.count + 1);
 	weir__store_relaxed(&made.last_ns, weir__clock_ns() - began);
@@ -176,8 +205,10 @@ void weir_snapshot_destroy(struct weir_snapshot *snapshot)
 {
 	if (snapshot == NULL)
 		return;
-	for (uint32_t f = 0; f < snapshot->families_count; f++)
+	for (uint32_t f = 0; f < snapshot->families_count; f++) {
 		free(snapshot->families[f].highs);
+		free(snapshot->families[f].hidden);
+	}
 	free(snapshot->totals);
 	free(snapshot);
 }
@@ -195,17 +226,12 @@ struct weir_attrs weir_snapshot_resource(const struct weir_snapshot *snapshot)
 /* ---- cursors: private_[0] snapshot, [1] next family; of a series: [0] family, [1] next series, [2] how many are left,
  * [3] its number, [4] snapshot ---- */
 
-static bool is_shown(const struct weir__instrument *i, const struct weir__series *s, const struct weir_snapshot *snapshot)
+/* n: the number of the series in its family. */
+static bool is_shown(const struct seen_family *family, const struct weir__series *s, uint64_t n, const struct weir_snapshot *snapshot)
 {
-	switch (i->kind) {
-	case WEIR_INFO_KIND:
+	if (family->instrument->kind == WEIR_INFO_KIND)
 		return snapshot->totals[s->cell] != 0;
-	case WEIR_OBSERVED_COUNTER_KIND:
-	case WEIR_OBSERVED_GAUGE_KIND:
-		return weir__load_acquire(&s->round) != 0 && weir__load_acquire(&s->round) == weir__load_acquire(&i->round);
-	default:
-		return true;
-	}
+	return family->hidden == NULL || !family->hidden[n];
 }
 
 static bool has_series(const struct seen_family *family, const struct weir_snapshot *snapshot)
@@ -213,7 +239,7 @@ static bool has_series(const struct seen_family *family, const struct weir_snaps
 	const struct weir__series *s = weir__load_acquire(&family->instrument->first);
 
 	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next))
-		if (is_shown(family->instrument, s, snapshot))
+		if (is_shown(family, s, n, snapshot))
 			return true;
 	return false;
 }
@@ -295,15 +321,15 @@ bool weir_series_next(struct weir_series *series)
 {
 	const struct seen_family *seen = (const struct seen_family *)(uintptr_t)series->private_[0];
 	const struct weir_snapshot *snapshot = (const struct weir_snapshot *)(uintptr_t)series->private_[4];
-	const struct weir__instrument *i = seen->instrument;
+	const struct weir__instrument *i = seen != NULL ? seen->instrument : NULL;
 
-	while (series->private_[2] != 0) {
+	while (i != NULL && series->private_[2] != 0) {
 		const struct weir__series *s = (const struct weir__series *)(uintptr_t)series->private_[1];
 		const uint64_t *cells = snapshot->totals + s->cell;
 
 		series->private_[1] = (uint64_t)(uintptr_t)weir__load_acquire(&s->next);
 		series->private_[2]--;
-		if (!is_shown(i, s, snapshot)) {
+		if (!is_shown(seen, s, series->private_[3], snapshot)) {
 			series->private_[3]++;
 			continue;
 		}
@@ -325,6 +351,13 @@ bool weir_series_next(struct weir_series *series)
 	return false;
 }
 
+static bool same_text(struct weir_str kept, struct weir_str asked)
+{
+	size_t len = asked.ptr != NULL ? asked.len : 0;
+
+	return kept.len == len && (len == 0 || memcmp(kept.ptr, asked.ptr, len) == 0);
+}
+
 bool weir_snapshot_find(const struct weir_snapshot *snapshot, const char *name, const struct weir_str *values, size_t count,
                         struct weir_series *series)
 {
@@ -336,8 +369,7 @@ bool weir_snapshot_find(const struct weir_snapshot *snapshot, const char *name, 
 		for (weir_series_begin(series, &family); weir_series_next(series);) {
 			size_t k = 0;
 
-			while (k < count && series->values != NULL && series->values[k].len == values[k].len &&
-			       memcmp(series->values[k].ptr, values[k].ptr, values[k].len) == 0)
+			while (k < count && series->values != NULL && same_text(series->values[k], values[k]))
 				k++;
 			if (k == count && !series->overflow)
 				return true;

@@ -13,9 +13,11 @@ WEIR_HISTOGRAM(encode_time,
                WEIR_BUCKETS(WEIR_SECONDS, WEIR_BOUNDS(WEIR_MS(1) / 10, WEIR_MS(1) / 4, WEIR_MS(1) / 2, WEIR_MS(1),
                                                       WEIR_MS(5) / 2, WEIR_MS(5), WEIR_MS(10), WEIR_MS(25), WEIR_MS(50),
                                                       WEIR_MS(100), WEIR_MS(250), WEIR_MS(500), WEIR_S(1))),
-               "weir_prometheus_encode_duration_seconds", "Time to make an answer's bytes from a snapshot, gzip included.");
+               "weir_prometheus_encode_duration_seconds",
+               "Time to make an answer's bytes from a snapshot, gzip included.");
 
-static int encode(const struct weir_snapshot *snapshot, struct weir__prom_variant variant, bool gzip, struct weir__out *out)
+static int encode(const struct weir_snapshot *snapshot, struct weir__prom_variant variant, bool gzip,
+                  struct weir__out *out)
 {
 	struct weir__gzip *stream;
 	struct weir__out plain;
@@ -52,7 +54,8 @@ static struct MHD_Response *response_of(char *bytes, size_t len, struct weir__pr
 }
 
 /* With the gate open: snapshots and encoding are weir's own. */
-static bool make_bytes(struct weir__answers *answers, struct weir__prom_variant variant, bool gzip, struct weir__out *out)
+static bool make_bytes(struct weir__answers *answers, struct weir__prom_variant variant, bool gzip,
+                       struct weir__out *out)
 {
 	size_t *hint = &answers->size[weir__prom_variant_index(variant)][gzip];
 	struct weir_stopwatch watch;
@@ -100,7 +103,8 @@ struct MHD_Response *weir__answer_metrics(struct weir__answers *answers, struct 
 
 struct MHD_Response *weir__answer_text(const char *content_type, const char *text)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r =
+	    MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
 
 	if (r != NULL && MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) != MHD_YES) {
 		MHD_destroy_response(r);

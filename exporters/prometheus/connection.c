@@ -16,7 +16,8 @@
 #define IDLE_NS WEIR_S(75)
 enum { SEND_BYTES = 256 * 1024, LOOK_MOST = 64 };
 
-WEIR_COUNTER(closed, "weir_prometheus_connections_closed_total", "Connections that the endpoint closed, and why.", "reason");
+WEIR_COUNTER(closed, "weir_prometheus_connections_closed_total", "Connections that the endpoint closed, and why.",
+             "reason");
 
 bool weir__connections_make(struct weir__connections *table, uint32_t room, uint64_t client_ns)
 {
@@ -34,7 +35,8 @@ void weir__connections_free(struct weir__connections *table)
 	table->room = 0;
 }
 
-/* What the other side does not take is bounded in bytes, and, when libmicrohttpd has closed already, by the system in time. */
+/* What the other side does not take is bounded in bytes, and, when libmicrohttpd has closed already, by the system
+ * in time. */
 static void set_limits(int fd, uint64_t client_ns)
 {
 	uint64_t ms = client_ns / 1000000;
@@ -53,7 +55,8 @@ struct weir__connection *weir__connection_add(struct weir__connections *table, i
 		if (c->stage != WEIR__SLOT_FREE)
 			continue;
 		set_limits(fd, table->client_ns);
-		*c = (struct weir__connection){.fd = fd, .stage = WEIR__READING, .since = now, .deadline = now + table->client_ns};
+		*c = (struct weir__connection){
+		    .fd = fd, .stage = WEIR__READING, .since = now, .deadline = now + table->client_ns};
 		table->used++;
 		return c;
 	}
@@ -108,7 +111,8 @@ bool weir__connections_make_room(struct weir__connections *table)
 	for (uint32_t i = 0; i < table->room; i++) {
 		struct weir__connection *c = &table->slots[i];
 
-		if ((c->stage == WEIR__READING || c->stage == WEIR__IDLE) && (longest == NULL || c->since < longest->since))
+		if ((c->stage == WEIR__READING || c->stage == WEIR__IDLE) &&
+		    (longest == NULL || c->since < longest->since))
 			longest = c;
 	}
 	if (longest != NULL)
@@ -116,8 +120,9 @@ bool weir__connections_make_room(struct weir__connections *table)
 	return longest != NULL;
 }
 
-/* There is something to read where nothing is awaited: another request, or the end. libmicrohttpd does not see an end that came
- * together with the request: it is told by a socket that is shut down; what is still to be sent goes on. */
+/* There is something to read where nothing is awaited: another request, or the end. libmicrohttpd does not see an
+ * end that came together with the request: it is told by a socket that is shut down; what is still to be sent goes
+ * on. */
 static void look(struct weir__connection *c, uint64_t now, uint64_t client_ns)
 {
 	char byte;
@@ -188,7 +193,8 @@ uint64_t weir__connections_sweep(struct weir__connections *table, uint64_t now)
 			kick(c, "deadline");
 		if (c->stage == WEIR__SLOT_FREE || c->stage == WEIR__KICKED)
 			continue;
-		at = c->stage == WEIR__IDLE && (c->deadline == 0 || c->deadline > c->idle_until) ? c->idle_until : c->deadline;
+		at = c->stage == WEIR__IDLE && (c->deadline == 0 || c->deadline > c->idle_until) ? c->idle_until
+		                                                                                 : c->deadline;
 		if (at < next)
 			next = at;
 	}

@@ -45,7 +45,7 @@ static const char *type_of(const struct weir__encoder *e, enum weir_kind kind)
 	return e->openmetrics ? "unknown" : "untyped"; /* a kind of a newer libweir: its value is shown all the same */
 }
 
-/* ---- names seen: two instruments may come out under one name; a family that stood twice would cost the scrape ------- */
+/* ---- names seen: two instruments may come out under one name; a family that stood twice would cost the scrape ---- */
 
 static uint64_t hash_of(const char *s, size_t len)
 {
@@ -97,7 +97,7 @@ static bool seen_add(struct weir__encoder *e, const char *name, size_t len, bool
 	return weir__out_put(&e->seen_names, name, len);
 }
 
-/* ---- a family's first lines ------------------------------------------------------------------------------------------ */
+/* ---- a family's first lines -------------------------------------------------------------------------------------- */
 
 /* # WORD name */
 static bool put_meta(struct weir__encoder *e, const char *word)
@@ -121,7 +121,8 @@ static bool put_help(struct weir__encoder *e, const char *help)
 {
 	return help == NULL || help[0] == '\0' ||
 	       (put_meta(e, "HELP") &&
-	        weir__prom_put_text(e->out, help, strlen(help), e->openmetrics ? WEIR__TEXT_QUOTED : WEIR__TEXT_PLAIN) &&
+	        weir__prom_put_text(e->out, help, strlen(help),
+	                            e->openmetrics ? WEIR__TEXT_QUOTED : WEIR__TEXT_PLAIN) &&
 	        weir__out_put(e->out, "\n", 1));
 }
 
@@ -146,7 +147,8 @@ bool weir__encode_start(struct weir__encoder *e, const char *name, size_t len, c
 	if (!seen_add(e, e->name.start, e->family_len, again))
 		return false;
 	if (*again) {
-		weir_private_log(WEIR_LOG_WARN, "prometheus: %s is left out: another family comes out under this name", name);
+		weir_private_log(WEIR_LOG_WARN, "prometheus: %s is left out: another family comes out under this name",
+		                 name);
 		return true;
 	}
 	if (!e->openmetrics)
@@ -162,9 +164,9 @@ bool weir__encode_start(struct weir__encoder *e, const char *name, size_t len, c
 bool weir__encode_heads(struct weir__encoder *e, bool has_labels)
 {
 	static const char *const suffixes[] = {
-		[WEIR__HEAD_CREATED] = "_created",
-		[WEIR__HEAD_BUCKET] = "_bucket",
-		[WEIR__HEAD_COUNT] = "_count",
+	    [WEIR__HEAD_CREATED] = "_created",
+	    [WEIR__HEAD_BUCKET] = "_bucket",
+	    [WEIR__HEAD_COUNT] = "_count",
 	};
 
 	e->heads.at = e->heads.start;
@@ -176,7 +178,8 @@ bool weir__encode_heads(struct weir__encoder *e, bool has_labels)
 
 		if (!(weir__out_put(&e->heads, "{\"", e->quoted ? 2 : 0) &&
 		      weir__out_put(&e->heads, e->name.start, is_value ? weir__out_used(&e->name) : e->family_len) &&
-		      weir__out_text(&e->heads, suffix) && weir__out_text(&e->heads, e->quoted ? labels ? "\"," : "\"" : "") &&
+		      weir__out_text(&e->heads, suffix) &&
+		      weir__out_text(&e->heads, e->quoted ? labels ? "\"," : "\"" : "") &&
 		      weir__out_put(&e->heads, "{", !e->quoted && labels ? 1 : 0)))
 			return false;
 		e->head[i] = (struct weir__piece){(uint32_t)at, (uint32_t)(weir__out_used(&e->heads) - at)};
@@ -184,7 +187,7 @@ bool weir__encode_heads(struct weir__encoder *e, bool has_labels)
 	return weir__out_room(&e->heads, 0);
 }
 
-/* ---- samples ---------------------------------------------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
 
 static char *put_value(const struct weir__encoder *e, char *at, const struct weir_series *s)
 {
@@ -203,7 +206,8 @@ static char *put_value(const struct weir__encoder *e, char *at, const struct wei
 }
 
 /* The series' one line; OpenMetrics tells when a counter began, and its exemplar. */
-static bool put_scalar(struct weir__encoder *e, const struct weir_series *s, const struct weir__frame *frame, bool has_labels)
+static bool put_scalar(struct weir__encoder *e, const struct weir_series *s, const struct weir__frame *frame,
+                       bool has_labels)
 {
 	bool is_count = is_counter(e->family.kind) && e->openmetrics, created = is_count && s->start_ns != 0;
 	size_t labels = weir__frame_most(frame, s->values);
@@ -245,7 +249,7 @@ bool weir__encode_sample(struct weir__encoder *e, enum weir__head head, const st
 	return true;
 }
 
-/* ---- a family ---------------------------------------------------------------------------------------------------------- */
+/* ---- a family ---------------------------------------------------------------------------------------------------- */
 
 static bool add_constants(struct weir__encoder *e)
 {
@@ -309,7 +313,8 @@ static bool put_family(struct weir__encoder *e)
 				return false;
 			frame = &e->overflow;
 		}
-		if (!(is_histogram ? weir__encode_histogram(e, &s, frame, has_labels) : put_scalar(e, &s, frame, has_labels)))
+		if (!(is_histogram ? weir__encode_histogram(e, &s, frame, has_labels)
+		                   : put_scalar(e, &s, frame, has_labels)))
 			return false;
 	}
 	return true;
@@ -332,10 +337,10 @@ static void end(struct weir__encoder *e)
 int weir__prom_encode(const struct weir_snapshot *snapshot, struct weir__prom_variant variant, struct weir__out *out)
 {
 	struct weir__encoder e = {
-		.out = out,
-		.snapshot = snapshot,
-		.openmetrics = variant.format == WEIR__OPENMETRICS_1_0_0,
-		.escaping = (enum weir__prom_escaping)variant.escaping,
+	    .out = out,
+	    .snapshot = snapshot,
+	    .openmetrics = variant.format == WEIR__OPENMETRICS_1_0_0,
+	    .escaping = (enum weir__prom_escaping)variant.escaping,
 	};
 	bool ok;
 

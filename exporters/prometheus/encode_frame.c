@@ -65,8 +65,8 @@ static void arrange(const struct weir__labels *labels, const struct weir__out *n
 		size_t to = i;
 
 		for (leader[i] = 0; leader[i] < i; leader[i]++)
-			if (is_same(names->start + at[leader[i]], at[leader[i] + 1] - at[leader[i]], names->start + at[i],
-			            at[i + 1] - at[i]))
+			if (is_same(names->start + at[leader[i]], at[leader[i] + 1] - at[leader[i]],
+			            names->start + at[i], at[i + 1] - at[i]))
 				break;
 		for (; to > 0; to--) {
 			size_t before = order[to - 1];
@@ -102,7 +102,7 @@ static bool make_room(struct weir__frame *frame, size_t labels)
 static void end_piece(struct weir__frame *frame, size_t from)
 {
 	frame->pieces[frame->variables] =
-		(struct weir__piece){(uint32_t)from, (uint32_t)(weir__out_used(&frame->text) - from)};
+	    (struct weir__piece){(uint32_t)from, (uint32_t)(weir__out_used(&frame->text) - from)};
 }
 
 static bool put_pieces(struct weir__frame *frame, const struct weir__labels *labels, const size_t *order,
@@ -122,8 +122,9 @@ static bool put_pieces(struct weir__frame *frame, const struct weir__labels *lab
 			     weir__prom_put_name_quoted(text, first->name, first->name_len, escaping, true) &&
 			     weir__out_put(text, "=\"", 2);
 		if (label->label < 0) {
-			ok = ok && weir__prom_put_text(text, label->value.ptr, label->value.ptr != NULL ? label->value.len : 0,
-			                               WEIR__TEXT_QUOTED);
+			ok = ok &&
+			     weir__prom_put_text(text, label->value.ptr,
+			                         label->value.ptr != NULL ? label->value.len : 0, WEIR__TEXT_QUOTED);
 			continue;
 		}
 		end_piece(frame, from);

@@ -1,7 +1,8 @@
-/* weir-prometheus: the text around a series' label values, made once a family; and the quick copies that a line is made of.
+/* weir-prometheus: the text around a series' label values, made once a family; and the quick copies that a line is
+ * made of.
  *
- * Layer: exporter, pure. Invariant: every piece may be read 32 bytes at a time, past its end; everything is written where
- * weir__out_room made room, slack included. Writer: the one thread that encodes. */
+ * Layer: exporter, pure. Invariant: every piece may be read 32 bytes at a time, past its end; everything is written
+ * where weir__out_room made room, slack included. Writer: the one thread that encodes. */
 #ifndef WEIR_PROM_ENCODE_FRAME_H
 #define WEIR_PROM_ENCODE_FRAME_H
 
@@ -33,8 +34,8 @@ struct weir__frame {
 	size_t room;
 	size_t fixed; /* bytes of all pieces */
 };
-/* Names that become equal under the scheme share one label, their values joined by ; in the order of the names as they were
- * given. False: no memory. May be made anew; weir__frame_free at the end. */
+/* Names that become equal under the scheme share one label, their values joined by ; in the order of the names as
+ * they were given. False: no memory. May be made anew; weir__frame_free at the end. */
 bool weir__frame_make(struct weir__frame *frame, const struct weir__labels *labels, enum weir__prom_escaping escaping);
 void weir__frame_free(struct weir__frame *frame);
 
@@ -72,7 +73,8 @@ static inline __attribute__((always_inline)) weir__v16 weir__specials(weir__v16 
 }
 
 /* A label's value, as it is; what must not stand as it is is left in *seen. Nothing of s is read past its length. */
-static inline __attribute__((always_inline)) char *weir__copy_value(char *at, const char *s, size_t len, weir__v16 *seen)
+static inline __attribute__((always_inline)) char *weir__copy_value(char *at, const char *s, size_t len,
+                                                                    weir__v16 *seen)
 {
 	weir__v16 v;
 

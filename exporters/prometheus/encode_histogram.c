@@ -1,7 +1,8 @@
-/* weir-prometheus: histograms as text: cumulative buckets, exponential ones merged until they are 160 at most; exemplars.
+/* weir-prometheus: histograms as text: cumulative buckets, exponential ones merged until they are 160 at most;
+ * exemplars.
  *
- * Layer: exporter, pure. Invariant: every bound shown is one of the series' own, so that what is cumulated below it is exact;
- * the SLO's threshold is always shown; +Inf and _count are one number. */
+ * Layer: exporter, pure. Invariant: every bound shown is one of the series' own, so that what is cumulated below it
+ * is exact; the SLO's threshold is always shown; +Inf and _count are one number. */
 #include "encode_state.h"
 
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static int64_t merged(int64_t index, unsigned shift)
 /* How often neighbours are merged: index i goes to floor(i / 2), so that buckets are those of a coarser scale. */
 static unsigned merges(const struct weir_series *s)
 {
-	size_t outside = s->split != 0 ? 3 : 2; /* the zero bucket, the one above the range, the other half of a split one */
+	/* the zero bucket, the one above the range, the other half of a split one */
+	size_t outside = s->split != 0 ? 3 : 2;
 	int64_t first = s->offset, last;
 	unsigned shift = 0;
 
@@ -48,8 +50,7 @@ static bool add_le(struct weir__encoder *e, const char *sep, const char *value, 
 	if (!(weir__out_text(text, sep) && weir__out_put(text, "le=\"", 4) && weir__out_put(text, value, len) &&
 	      weir__out_put(text, "\"} ", 3)))
 		return false;
-	e->les[e->les_count++] =
-		(struct weir__le){{(uint32_t)at, (uint32_t)(weir__out_used(text) - at)}, buckets};
+	e->les[e->les_count++] = (struct weir__le){{(uint32_t)at, (uint32_t)(weir__out_used(text) - at)}, buckets};
 	return true;
 }
 
@@ -173,7 +174,8 @@ static char *put_sum(const struct weir__encoder *e, char *at, const struct weir_
 	if (s->sum_high == 0)
 		return weir__put_exported(at, s->sum_low, e->scale);
 	if (e->scale.no_digits)
-		return at + weir_private_double(at, ((double)s->sum_high * 0x1p64 + (double)s->sum_low) / e->scale.divisor);
+		return at +
+		       weir_private_double(at, ((double)s->sum_high * 0x1p64 + (double)s->sum_low) / e->scale.divisor);
 	return at + weir_private_decimal(at, s->sum_high, s->sum_low, e->scale.digits);
 }
 
@@ -201,7 +203,8 @@ bool weir__encode_histogram(struct weir__encoder *e, const struct weir_series *s
 		if (labels != NULL) {
 			at = put_start(e, at, WEIR__HEAD_BUCKET, labels, len);
 		} else {
-			at = weir__copy_piece(at, e->heads.start + e->head[WEIR__HEAD_BUCKET].at, e->head[WEIR__HEAD_BUCKET].len);
+			at = weir__copy_piece(at, e->heads.start + e->head[WEIR__HEAD_BUCKET].at,
+			                      e->head[WEIR__HEAD_BUCKET].len);
 			labels = at;
 			at = weir__frame_put(frame, at, s->values);
 			len = (size_t)(at - labels);

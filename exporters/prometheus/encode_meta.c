@@ -104,6 +104,7 @@ static bool put_slo_family(struct weir__encoder *e, const char *name, const char
 
 bool weir__encode_slos(struct weir__encoder *e)
 {
-	return put_slo_family(e, "weir_slo_objective_ratio", "Share of values that is to be within the threshold.", false) &&
+	return put_slo_family(e, "weir_slo_objective_ratio", "Share of values that is to be within the threshold.",
+	                      false) &&
 	       put_slo_family(e, "weir_slo_threshold", "What a value is to be within, in the histogram's unit.", true);
 }

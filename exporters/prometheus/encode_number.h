@@ -1,5 +1,5 @@
-/* weir-prometheus: numbers as text, for the values that most lines end in; the rest goes to libweir's (abi/private.h), with
- * which these agree byte for byte.
+/* weir-prometheus: numbers as text, for the values that most lines end in; the rest goes to libweir's
+ * (abi/private.h), with which these agree byte for byte.
  *
  * Layer: exporter, pure. Invariant: at most 64 bytes are written. */
 #ifndef WEIR_PROM_ENCODE_NUMBER_H

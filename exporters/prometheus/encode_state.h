@@ -31,7 +31,8 @@ struct weir__encoder {
 
 	/* of the family that is encoded */
 	struct weir_family family;
-	struct weir__out name; /* under the scheme, without quotes; family_len of it are the family's, the rest a sample's */
+	struct weir__out
+	    name; /* under the scheme, without quotes; family_len of it are the family's, the rest a sample's */
 	size_t family_len;
 	bool quoted;
 	struct weir__scale scale;
@@ -53,7 +54,7 @@ struct weir__encoder {
 	struct weir__seen {
 		uint64_t hash;
 		size_t at, len; /* len 0: free */
-	} *seen;
+	} * seen;
 	size_t seen_count, seen_mask;
 };
 

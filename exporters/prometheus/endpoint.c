@@ -1,7 +1,8 @@
 /* weir-prometheus: the endpoint's thread. See endpoint.h. Layer: exporter, I/O.
  *
- * It is told to end by a signal that is blocked, in this thread as in all of weir's, and read from a descriptor here: the
- * host has no handler run, and lends no descriptor of its own. The gate is held while in libmicrohttpd, never while waiting. */
+ * It is told to end by a signal that is blocked, in this thread as in all of weir's, and read from a descriptor
+ * here: the host has no handler run, and lends no descriptor of its own. The gate is held while in libmicrohttpd,
+ * never while waiting. */
 #define _GNU_SOURCE
 #include "endpoint.h"
 
@@ -22,7 +23,7 @@
 enum {
 	WAKE_SIGNAL = SIGURG,
 	REQUEST_BYTES = 16 * 1024, /* a request's headers, and an answer's: more is 431 */
-	ACCEPT_MOST = 64,          /* at once, then those that are there are looked at */
+	ACCEPT_MOST = 64, /* at once, then those that are there are looked at */
 };
 #define ACCEPT_PAUSE_NS WEIR_MS(100) /* where the system has no descriptor, or no memory, for one more */
 
@@ -39,7 +40,7 @@ struct server {
 	bool draining;
 };
 
-/* ---- what libmicrohttpd calls, on this thread, the gate held ---------------------------------------------------------- */
+/* ---- what libmicrohttpd calls, on this thread, the gate held ----------------------------------------------------- */
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
@@ -70,8 +71,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	(void)version;
 	(void)upload;
 	(void)upload_size;
-	/* Called at the headers' end, and again at the request's. An answer to the first call ends the connection: right for who
-	 * sends a body, which nobody here reads. */
+	/* Called at the headers' end, and again at the request's. An answer to the first call ends the connection:
+	 * right for who sends a body, which nobody here reads. */
 	if (*context == NULL && !weir__request_has_body(connection)) {
 		*context = &seen;
 		return MHD_YES;
@@ -81,7 +82,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	return weir__request_answer(&server->answers, connection, url, method);
 }
 
-static void on_answered(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code)
+static void on_answered(void *cls, struct MHD_Connection *connection, void **context,
+                        enum MHD_RequestTerminationCode code)
 {
 	struct weir__connection *slot = slot_of(connection);
 
@@ -92,7 +94,7 @@ static void on_answered(void *cls, struct MHD_Connection *connection, void **con
 		weir__connection_answered(slot, weir_private_clock_ns());
 }
 
-/* ---- beginning and end --------------------------------------------------------------------------------------------- */
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
 
 static int failed(struct weir__endpoint *e, int error, const char *why)
 {
@@ -119,11 +121,11 @@ static int open_all(struct server *server)
 		return failed(e, WEIR_ENOMEM, "no memory");
 	weir_private_gate_enter();
 	/* its own limit is above ours, since it lets go of a closed connection a little later */
-	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, server,
-	                                  MHD_OPTION_CONNECTION_LIMIT, (unsigned)(room < 1u << 24 ? 2 * room + 16 : room),
-	                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-	                                  0u, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
-	                                  on_answered, server, MHD_OPTION_END);
+	server->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, server, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)(room < 1u << 24 ? 2 * room + 16 : room), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)REQUEST_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+	    server, MHD_OPTION_NOTIFY_COMPLETED, on_answered, server, MHD_OPTION_END);
 	weir_private_gate_leave();
 	return server->daemon != NULL ? WEIR_OK : failed(e, WEIR_ENOMEM, "libmicrohttpd did not start");
 }
@@ -148,7 +150,7 @@ static void close_all(struct server *server)
 		close(server->wake);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void run_daemon(struct server *server)
 {
@@ -234,7 +236,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void turn(struct server *server, int epoll)
 {
-	struct pollfd fds[2 + WEIR__LISTEN_MOST] = {{.fd = server->wake, .events = POLLIN}, {.fd = epoll, .events = POLLIN}};
+	struct pollfd fds[2 + WEIR__LISTEN_MOST] = {{.fd = server->wake, .events = POLLIN},
+	                                            {.fd = epoll, .events = POLLIN}};
 	uint64_t now = weir_private_clock_ns(), next;
 	MHD_UNSIGNED_LONG_LONG ms;
 	unsigned listeners;

@@ -1,7 +1,8 @@
 /* weir-prometheus: the endpoint's thread: it owns every descriptor, every connection and libmicrohttpd's daemon.
  *
- * Layer: exporter, I/O. Invariant: after the thread began, struct weir__endpoint is shared by two, the thread and who started
- * it; the last of them frees it. Fields up to ready: writer: the starter, before the thread begins; then each as it says. */
+ * Layer: exporter, I/O. Invariant: after the thread began, struct weir__endpoint is shared by two, the thread and
+ * who started it; the last of them frees it. Fields up to ready: writer: the starter, before the thread begins; then
+ * each as it says. */
 #ifndef WEIR_PROM_ENDPOINT_H
 #define WEIR_PROM_ENDPOINT_H
 
@@ -23,8 +24,8 @@ struct weir__endpoint {
 	pid_t thread;
 
 	uint64_t drain_until; /* writer: the stopper, before stop */
-	uint32_t stop;        /* 0 -> 1 by the stopper (release); the thread: acquire */
-	uint32_t holders;     /* 2, 1, 0: release and acquire by both */
+	uint32_t stop; /* 0 -> 1 by the stopper (release); the thread: acquire */
+	uint32_t holders; /* 2, 1, 0: release and acquire by both */
 };
 
 void weir__endpoint_run(void *endpoint); /* the thread's body; lets go of its hold at its end */

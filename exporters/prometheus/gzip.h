@@ -1,6 +1,7 @@
 /* weir-prometheus: bytes through zlib into a gzip stream, piece by piece.
  *
- * Layer: exporter. Invariant: the gate is held while inside zlib, and only then. Writer: the one thread that encodes. */
+ * Layer: exporter. Invariant: the gate is held while inside zlib, and only then. Writer: the one thread that
+ * encodes. */
 #ifndef WEIR_PROM_GZIP_H
 #define WEIR_PROM_GZIP_H
 

@@ -34,7 +34,8 @@ static void add_loopback(struct weir__addresses *to)
 
 int weir__listen_resolve(struct weir__addresses *addresses, const char *host, char why[WEIR__WHY])
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE},
+			*found = NULL;
 	size_t len = strlen(host);
 	char plain[256];
 	int error;
@@ -96,7 +97,8 @@ static int open_one(const struct sockaddr_storage *at, socklen_t len, uint16_t p
 	if (fd < 0)
 		return -1;
 	set_port(&address, port);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* past connections of a former process do not count */
+	/* past connections of a former process do not count */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (at->ss_family == AF_INET6 && !alone)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(fd, (const struct sockaddr *)&address, len) == 0 && listen(fd, BACKLOG) == 0)
@@ -126,8 +128,8 @@ static void close_all(const int *sockets, unsigned count)
 		close(sockets[i]);
 }
 
-int weir__listen_open(int sockets[WEIR__LISTEN_MOST], unsigned *count, const struct weir__addresses *addresses, uint16_t port,
-                      uint16_t *got, char why[WEIR__WHY])
+int weir__listen_open(int sockets[WEIR__LISTEN_MOST], unsigned *count, const struct weir__addresses *addresses,
+                      uint16_t port, uint16_t *got, char why[WEIR__WHY])
 {
 	bool alone = addresses->count == 1;
 

@@ -111,7 +111,8 @@ static void put_escaped(struct weir__out *out, uint32_t c, bool first, bool labe
 	}
 }
 
-bool weir__prom_put_name(struct weir__out *out, const char *name, size_t len, enum weir__prom_escaping escaping, bool label)
+bool weir__prom_put_name(struct weir__out *out, const char *name, size_t len, enum weir__prom_escaping escaping,
+                         bool label)
 {
 	size_t began;
 
@@ -154,7 +155,8 @@ bool weir__prom_put_name_quoted(struct weir__out *out, const char *name, size_t 
 {
 	if (escaping != WEIR__ESCAPE_UTF8 || weir__prom_is_legacy(name, len, label))
 		return weir__prom_put_name(out, name, len, escaping, label);
-	return weir__out_text(out, "\"") && weir__prom_put_name(out, name, len, escaping, label) && weir__out_text(out, "\"");
+	return weir__out_text(out, "\"") && weir__prom_put_name(out, name, len, escaping, label) &&
+	       weir__out_text(out, "\"");
 }
 
 bool weir__prom_put_text(struct weir__out *out, const char *text, size_t len, enum weir__prom_text how)

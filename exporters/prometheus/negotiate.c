@@ -4,7 +4,7 @@
 
 #include <strings.h>
 
-/* ---- a header's list: name ; key = value ; ..., next --------------------------------------------------------------- */
+/* ---- a header's list: name ; key = value ; ..., next ------------------------------------------------------------- */
 
 struct scan {
 	const char *at, *end;
@@ -127,21 +127,21 @@ static int take_q(struct weir_str s)
 	return q <= 1000 ? q : -1;
 }
 
-/* ---- Accept ---------------------------------------------------------------------------------------------------------- */
+/* ---- Accept ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *type, *subtype, *version;
 } formats[WEIR__PROM_FORMATS] = {
-	[WEIR__TEXT_0_0_4] = {"text", "text/plain", "0.0.4"},
-	[WEIR__TEXT_1_0_0] = {"text", "text/plain", "1.0.0"},
-	[WEIR__OPENMETRICS_1_0_0] = {"application", "application/openmetrics-text", "1.0.0"},
+    [WEIR__TEXT_0_0_4] = {"text", "text/plain", "0.0.4"},
+    [WEIR__TEXT_1_0_0] = {"text", "text/plain", "1.0.0"},
+    [WEIR__OPENMETRICS_1_0_0] = {"application", "application/openmetrics-text", "1.0.0"},
 };
 enum { SCHEMES = 4, NOT_STATED = SCHEMES };
 static const char *const schemes[SCHEMES] = {
-	[WEIR__ESCAPE_UNDERSCORES] = "underscores",
-	[WEIR__ESCAPE_DOTS] = "dots",
-	[WEIR__ESCAPE_VALUES] = "values",
-	[WEIR__ESCAPE_UTF8] = "allow-utf-8",
+    [WEIR__ESCAPE_UNDERSCORES] = "underscores",
+    [WEIR__ESCAPE_DOTS] = "dots",
+    [WEIR__ESCAPE_VALUES] = "values",
+    [WEIR__ESCAPE_UTF8] = "allow-utf-8",
 };
 
 /* In order of preference among what a header names alike: a scheme for names is understood from 1.0.0 on. */
@@ -165,7 +165,8 @@ static int scheme_of(struct weir_str value)
 	for (int i = 0; i < SCHEMES; i++)
 		if (is(value, schemes[i]))
 			return i;
-	return is(value, "allow-utf8") ? WEIR__ESCAPE_UTF8 : NOT_STATED; /* not known: the default is understood by all */
+	/* not known: the default is understood by all */
+	return is(value, "allow-utf8") ? WEIR__ESCAPE_UTF8 : NOT_STATED;
 }
 
 static bool next_range(struct scan *s, struct range *r)
@@ -195,7 +196,8 @@ static bool next_range(struct scan *s, struct range *r)
 	return true;
 }
 
-/* How closely the range names a variant: 0 not at all; its type, half its type, or anything; more with each parameter. */
+/* How closely the range names a variant: 0 not at all; its type, half its type, or anything; more with each
+ * parameter. */
 static int closeness(const struct range *r, unsigned format, int scheme)
 {
 	size_t type_len = strlen(formats[format].type);
@@ -232,9 +234,9 @@ static bool is_better(const struct match *a, const struct match *b)
 static struct weir__prom_variant variant_of(unsigned format, int scheme)
 {
 	return (struct weir__prom_variant){
-		.format = (uint8_t)format,
-		.escaping = scheme == NOT_STATED ? WEIR__ESCAPE_UNDERSCORES : (uint8_t)scheme,
-		.stated = scheme != NOT_STATED,
+	    .format = (uint8_t)format,
+	    .escaping = scheme == NOT_STATED ? WEIR__ESCAPE_UNDERSCORES : (uint8_t)scheme,
+	    .stated = scheme != NOT_STATED,
 	};
 }
 
@@ -255,7 +257,8 @@ bool weir__prom_negotiate(struct weir__prom_variant *out, const char *accept, si
 				struct match m = {closeness(&r, f, k), r.q, ranges}, *old = &found[f][k];
 
 				/* the range that names a variant most closely decides on it */
-				if (m.closeness > old->closeness || (m.closeness != 0 && m.closeness == old->closeness && m.q > old->q))
+				if (m.closeness > old->closeness ||
+				    (m.closeness != 0 && m.closeness == old->closeness && m.q > old->q))
 					*old = m;
 			}
 	}
@@ -287,14 +290,14 @@ const char *weir__prom_content_type(struct weir__prom_variant variant)
 #define SCHEMES_OF(type)                                                                                               \
 	type "; escaping=underscores", type "; escaping=dots", type "; escaping=values", type "; escaping=allow-utf-8"
 	static const char *const types[WEIR__PROM_VARIANTS] = {
-		SCHEMES_OF(TEXT),        TEXT, /* not stated */
-		SCHEMES_OF(TEXT_1),      TEXT_1 "; escaping=underscores",
-		SCHEMES_OF(OPENMETRICS), OPENMETRICS "; escaping=underscores",
+	    SCHEMES_OF(TEXT),        TEXT, /* not stated */
+	    SCHEMES_OF(TEXT_1),      TEXT_1 "; escaping=underscores",
+	    SCHEMES_OF(OPENMETRICS), OPENMETRICS "; escaping=underscores",
 	};
 	return types[weir__prom_variant_index(variant)];
 }
 
-/* ---- Accept-Encoding ------------------------------------------------------------------------------------------------ */
+/* ---- Accept-Encoding --------------------------------------------------------------------------------------------- */
 
 enum weir__prom_coding weir__prom_negotiate_coding(const char *accept_encoding, size_t len)
 {

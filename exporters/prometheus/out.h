@@ -1,8 +1,9 @@
-/* weir-prometheus: the byte buffer that encoders write into: grown, flushed through a callback, or the caller's own memory.
+/* weir-prometheus: the byte buffer that encoders write into: grown, flushed through a callback, or the caller's own
+ * memory.
  *
- * Layer: exporter, pure. Invariant: after weir__out_room(out, n) said true, n + WEIR__OUT_SLACK bytes from out->at may be
- * written, so that short pieces are copied in fixed sizes, past their end. Once an error stands, room says false for ever.
- * Writer: the one thread that encodes. */
+ * Layer: exporter, pure. Invariant: after weir__out_room(out, n) said true, n + WEIR__OUT_SLACK bytes from out->at
+ * may be written, so that short pieces are copied in fixed sizes, past their end. Once an error stands, room says
+ * false for ever. Writer: the one thread that encodes. */
 #ifndef WEIR_PROM_OUT_H
 #define WEIR_PROM_OUT_H
 
@@ -24,7 +25,8 @@ struct weir__out {
 	size_t size, total;
 };
 
-/* Grown: out->start holds what was written; weir__out_free, or take start, which is malloc's. hint: bytes to begin with. */
+/* Grown: out->start holds what was written; weir__out_free, or take start, which is malloc's. hint: bytes to begin
+ * with. */
 void weir__out_grown(struct weir__out *out, size_t hint);
 /* Flushed: in pieces of 64 KiB at most, but for longer lines; weir__out_finish sends the last. */
 void weir__out_flushed(struct weir__out *out, weir_write_fn *write, void *arg);

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-WEIR_COUNTER(scrapes, "weir_prometheus_scrapes_total", "Requests to the endpoint, by the status of their answer.", "code");
+WEIR_COUNTER(scrapes, "weir_prometheus_scrapes_total", "Requests to the endpoint, by the status of their answer.",
+             "code");
 
 static const char plain[] = "text/plain; charset=utf-8";
 static const char page[] = "<!doctype html><title>weir</title><p><a href=\"/metrics\">/metrics</a>\n";
@@ -79,13 +80,15 @@ static enum MHD_Result answer_metrics(struct weir__answers *answers, struct MHD_
 	collect(&list, connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	coding = weir__prom_negotiate_coding(list.given && !list.cut ? list.text : NULL, list.len);
 	if (!ok || coding == WEIR__NO_CODING)
-		return tell(connection, MHD_HTTP_NOT_ACCEPTABLE, "406", plain,
-		            "There is text/plain; version=0.0.4 or 1.0.0, and application/openmetrics-text; version=1.0.0;\n"
-		            "as it is, or in gzip.\n",
-		            MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+		return tell(
+		    connection, MHD_HTTP_NOT_ACCEPTABLE, "406", plain,
+		    "There is text/plain; version=0.0.4 or 1.0.0, and application/openmetrics-text; version=1.0.0;\n"
+		    "as it is, or in gzip.\n",
+		    MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
 	r = weir__answer_metrics(answers, variant, coding);
 	if (r == NULL)
-		return tell(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "503", plain, "There is no memory for an answer.\n", NULL, NULL);
+		return tell(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "503", plain,
+		            "There is no memory for an answer.\n", NULL, NULL);
 	result = MHD_queue_response(connection, MHD_HTTP_OK, r);
 	weir_counter_add_with(&scrapes, 1, "200");
 	return result;
@@ -119,8 +122,8 @@ enum MHD_Result weir__request_answer(struct weir__answers *answers, struct MHD_C
 	if (!is_metrics && strcmp(path, "/") != 0)
 		return tell(connection, MHD_HTTP_NOT_FOUND, "404", plain, "Not here: see /metrics.\n", NULL, NULL);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return tell(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "405", plain, "Only GET and HEAD.\n", MHD_HTTP_HEADER_ALLOW,
-		            "GET, HEAD");
+		return tell(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "405", plain, "Only GET and HEAD.\n",
+		            MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	if (!is_metrics)
 		return tell(connection, MHD_HTTP_OK, "200", "text/html; charset=utf-8", page, NULL, NULL);
 	return answer_metrics(answers, connection);

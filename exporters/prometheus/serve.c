@@ -43,7 +43,7 @@ static void set(enum state to)
 	__atomic_store_n(&serve.state, word(to), __ATOMIC_RELEASE);
 }
 
-/* ---- options ----------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 /* As far as the caller's version goes; what is past ours must be zero. */
 static bool take_options(struct weir_prometheus_options *out, const struct weir_prometheus_options *given)
@@ -79,7 +79,8 @@ static uint16_t port_from_environment(bool *any)
 		break;
 	}
 	if (port > 65535) {
-		weir_private_log(WEIR_LOG_WARN, "OTEL_EXPORTER_PROMETHEUS_PORT is no port, and is ignored: %.64s", text);
+		weir_private_log(WEIR_LOG_WARN, "OTEL_EXPORTER_PROMETHEUS_PORT is no port, and is ignored: %.64s",
+		                 text);
 		return 9464;
 	}
 	*any = port == 0;
@@ -95,7 +96,7 @@ static const char *host_of(const struct weir_prometheus_options *o)
 	return host != NULL && host[0] != '\0' ? host : "localhost";
 }
 
-/* ---- start ------------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------- */
 
 static struct weir__endpoint *endpoint_of(const struct weir_prometheus_options *o, uint16_t port)
 {
@@ -163,7 +164,7 @@ static int start(const struct weir_prometheus_options *o)
 	return WEIR_OK;
 }
 
-/* ---- stop -------------------------------------------------------------------------------------------------------------- */
+/* ---- stop -------------------------------------------------------------------------------------------------------- */
 
 static int stop(uint64_t timeout_ns)
 {
@@ -192,7 +193,7 @@ static int stop(uint64_t timeout_ns)
 	return ended ? WEIR_OK : WEIR_ETIMEOUT;
 }
 
-/* ---- public ------------------------------------------------------------------------------------------------------------ */
+/* ---- public ------------------------------------------------------------------------------------------------------ */
 
 int weir_prometheus_start(const struct weir_prometheus_options *options)
 {

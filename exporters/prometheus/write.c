@@ -1,4 +1,5 @@
-/* weir-prometheus: the bytes for a server of your own. See weir/prometheus.h. Layer: exporter, pure: no data of its own. */
+/* weir-prometheus: the bytes for a server of your own. See weir/prometheus.h. Layer: exporter, pure: no data of its
+ * own. */
 #include "encode.h"
 
 #include <weir/prometheus.h>
@@ -28,7 +29,8 @@ int weir_prometheus_write(const struct weir_snapshot *snapshot, const char *acce
 	return error != WEIR_OK ? error : end;
 }
 
-int weir_prometheus_encode(const struct weir_snapshot *snapshot, const char *accept, char *buf, size_t size, size_t *len)
+int weir_prometheus_encode(const struct weir_snapshot *snapshot, const char *accept, char *buf, size_t size,
+                           size_t *len)
 {
 	struct weir__out out;
 	int error, end;

@@ -4,8 +4,8 @@
 #   test/bench/run.sh [ROW...] [--json FILE] [--quick]     all rows, or those named; --list names them
 #
 # The libraries and orders are taken from WEIR_BUILD, or built in build/bench/weir as the release preset does. Programs
-# go to build/bench; peers are built below ${XDG_CACHE_HOME:-~/.cache}/weir-bench, and leave nothing among the sources.
-# A peer whose tools are missing is a printed skip. How to read it: doc/benchmark.md.
+# go to build/bench (or WEIR_BENCH_OUT); peers are built below ${XDG_CACHE_HOME:-~/.cache}/weir-bench, and leave nothing
+# among the sources. A peer whose tools are missing is a printed skip. How to read it: doc/benchmark.md.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -99,7 +99,7 @@ static inline void work_family(size_t family, char name[64], char help[64])
 
 static inline void work_series(size_t i, const char *values[WORK_LABELS], char route[32])
 {
-	snprintf(route, 32, "/api/v1/orders/%02zu", i / 20);
+	snprintf(route, 32, "/api/v1/orders/%02u", (unsigned)(i / 20));
 	values[0] = work_methods[i % 4];
 	values[1] = route;
 	values[2] = work_codes[i / 4 % 5];

@@ -10,8 +10,8 @@ static void answers_get_and_head(void)
 	struct weir_prometheus_options o = {.max_age_ns = WEIR_S(3600)};
 	uint16_t port = (host_init(), host_start(o));
 	struct reply get = ask(port, "GET", "/metrics", ""), head = ask(port, "HEAD", "/metrics", ""),
-	             query = ask(port, "GET", "/metrics?name%5B%5D=ticks_total&x", ""),
-	             absolute = ask(port, "GET", "http://localhost/metrics", "");
+		     query = ask(port, "GET", "/metrics?name%5B%5D=ticks_total&x", ""),
+		     absolute = ask(port, "GET", "http://localhost/metrics", "");
 	char length[64];
 
 	EQUAL(get.status, 200);
@@ -40,23 +40,23 @@ static void answers_the_rest_with_errors(void)
 		const char *method, *path, *headers;
 		int status;
 	} cases[] = {
-		{"GET", "/", "", 200},
-		{"GET", "/metric", "", 404},
-		{"GET", "/metrics/", "", 404},
-		{"GET", "/favicon.ico", "", 404},
-		{"GET", "/../metrics", "", 404},
-		{"POST", "/nowhere", "Content-Length: 0\r\n", 404},
-		{"POST", "/metrics", "Content-Length: 0\r\n", 405},
-		{"PUT", "/metrics", "Content-Length: 1000000000\r\n", 405}, /* answered without waiting for any of it */
-		{"DELETE", "/metrics", "", 405},
-		{"OPTIONS", "/metrics", "", 405},
-		{"TRACE", "/", "", 405},
-		{"GET", "/metrics", "Accept: application/json\r\n", 406},
-		{"GET", "/metrics", "Accept: text/plain;q=0\r\n", 406},
-		{"GET", "/metrics", "Accept-Encoding: identity;q=0, gzip;q=0\r\n", 406},
-		{"HEAD", "/metrics", "Accept: image/*\r\n", 406},
-		{"GET", "/metrics", "Accept: application/json\r\nAccept: text/plain\r\n", 200}, /* two lines are one list */
-		{"GET", "/metrics", "Content-Length: 5\r\n", 200},
+	    {"GET", "/", "", 200},
+	    {"GET", "/metric", "", 404},
+	    {"GET", "/metrics/", "", 404},
+	    {"GET", "/favicon.ico", "", 404},
+	    {"GET", "/../metrics", "", 404},
+	    {"POST", "/nowhere", "Content-Length: 0\r\n", 404},
+	    {"POST", "/metrics", "Content-Length: 0\r\n", 405},
+	    {"PUT", "/metrics", "Content-Length: 1000000000\r\n", 405}, /* answered without waiting for any of it */
+	    {"DELETE", "/metrics", "", 405},
+	    {"OPTIONS", "/metrics", "", 405},
+	    {"TRACE", "/", "", 405},
+	    {"GET", "/metrics", "Accept: application/json\r\n", 406},
+	    {"GET", "/metrics", "Accept: text/plain;q=0\r\n", 406},
+	    {"GET", "/metrics", "Accept-Encoding: identity;q=0, gzip;q=0\r\n", 406},
+	    {"HEAD", "/metrics", "Accept: image/*\r\n", 406},
+	    {"GET", "/metrics", "Accept: application/json\r\nAccept: text/plain\r\n", 200}, /* two lines are one list */
+	    {"GET", "/metrics", "Content-Length: 5\r\n", 200},
 	};
 	uint16_t port = host_begin();
 
@@ -64,14 +64,16 @@ static void answers_the_rest_with_errors(void)
 		struct reply r = ask(port, cases[i].method, cases[i].path, cases[i].headers);
 
 		if (r.status != cases[i].status)
-			FAIL("%s %s %s: %d and not %d", cases[i].method, cases[i].path, cases[i].headers, r.status, cases[i].status);
+			FAIL("%s %s %s: %d and not %d", cases[i].method, cases[i].path, cases[i].headers, r.status,
+			     cases[i].status);
 		CHECK(strcmp(cases[i].method, "HEAD") == 0 || is_whole(&r));
 		if (r.status == 405)
 			CHECK(strcmp(header_of(&r, "Allow"), "GET, HEAD") == 0);
 		if (r.status == 406)
 			CHECK(strcmp(header_of(&r, "Vary"), "Accept, Accept-Encoding") == 0);
 		if (i == 0)
-			CHECK(strstr(r.body, "<a href=\"/metrics\">") != NULL && strstr(header_of(&r, "Content-Type"), "text/html") != NULL);
+			CHECK(strstr(r.body, "<a href=\"/metrics\">") != NULL &&
+			      strstr(header_of(&r, "Content-Type"), "text/html") != NULL);
 		reply_free(&r);
 	}
 	host_end();
@@ -115,7 +117,8 @@ static void zips_where_it_is_accepted(void)
 		EQUAL(zipped.status, 200);
 		CHECK(strcmp(header_of(&plain, "Content-Encoding"), "") == 0);
 		CHECK(strcmp(header_of(&zipped, "Content-Encoding"), "gzip") == 0);
-		CHECK(strstr(header_of(&zipped, "Content-Type"), i == 0 ? "text/plain; version=0.0.4" : "openmetrics") != NULL);
+		CHECK(strstr(header_of(&zipped, "Content-Type"),
+		             i == 0 ? "text/plain; version=0.0.4" : "openmetrics") != NULL);
 		CHECK(zipped.body_len < plain.body_len / 5);
 		text = unzipped(&zipped, &len);
 		EQUAL(len, plain.body_len); /* of the same snapshot */
@@ -367,7 +370,8 @@ static void its_own_health_is_seen(void)
 
 CASES({"endpoint_answers_get_and_head", answers_get_and_head, 60},
       {"endpoint_answers_the_rest_with_errors", answers_the_rest_with_errors, 60},
-      {"endpoint_zips_where_it_is_accepted", zips_where_it_is_accepted, 60}, {"endpoint_speaks_openmetrics", speaks_openmetrics, 60},
+      {"endpoint_zips_where_it_is_accepted", zips_where_it_is_accepted, 60},
+      {"endpoint_speaks_openmetrics", speaks_openmetrics, 60},
       {"endpoint_keeps_connections_alive", keeps_connections_alive, 60},
       {"endpoint_listens_at_both_of_localhost", listens_at_both_of_localhost, 60},
       {"endpoint_address_in_use", an_address_in_use_is_told, 60}, {"endpoint_options", options_are_looked_at, 60},

@@ -25,7 +25,8 @@ struct reply {
 
 static inline int try_connect(uint16_t port, int receive_bytes)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = {
+	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	CHECK(fd >= 0);
@@ -63,7 +64,8 @@ static inline bool client_send(int fd, const void *bytes, size_t len)
 static inline bool client_ask(int fd, const char *method, const char *path, const char *headers)
 {
 	char request[2048];
-	int len = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, path, headers);
+	int len =
+	    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, path, headers);
 
 	CHECK(len > 0 && (size_t)len < sizeof request);
 	return client_send(fd, request, (size_t)len);
@@ -133,7 +135,8 @@ static inline struct reply client_read(int fd, bool has_body, unsigned ms)
 		r.bytes[r.len] = '\0';
 		parse_reply(&r);
 		if (r.status != 0)
-			want = (size_t)(r.body - r.bytes) + (has_body ? strtoul(header_of(&r, "Content-Length"), NULL, 10) : 0);
+			want = (size_t)(r.body - r.bytes) +
+			       (has_body ? strtoul(header_of(&r, "Content-Length"), NULL, 10) : 0);
 		if (want < r.len)
 			FAIL("%zu bytes past a reply's end", r.len - want);
 	}
@@ -182,7 +185,7 @@ static inline bool is_ended(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-/* ---- the host ---------------------------------------------------------------------------------------------------------- */
+/* ---- the host ---------------------------------------------------------------------------------------------------- */
 
 static char logged[8192]; /* what the log callback was told, line by line */
 
@@ -199,8 +202,8 @@ static inline void keep_log(void *arg, enum weir_log_level level, const char *te
 	pthread_mutex_unlock(&lock);
 }
 
-/* The endpoint's thread has a table of descriptors of its own; a thread sanitizer knows of one, and takes the same numbers in
- * both for the same files. So the host's begin higher. */
+/* The endpoint's thread has a table of descriptors of its own; a thread sanitizer knows of one, and takes the same
+ * numbers in both for the same files. So the host's begin higher. */
 static inline void part_the_numbers(void)
 {
 	static bool parted;

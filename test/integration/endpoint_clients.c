@@ -1,9 +1,11 @@
-/* Bad clients: each is bounded in bytes, in time and in number, holds no one else up, and costs nothing but its connection. */
+/* Bad clients: each is bounded in bytes, in time and in number, holds no one else up, and costs nothing but its
+ * connection. */
 #include "endpoint_client.h"
 
 static uint16_t begin(uint64_t client_ms, uint32_t most)
 {
-	struct weir_prometheus_options o = {.client_ns = WEIR_MS(client_ms), .max_connections = most, .max_age_ns = WEIR_MS(100)};
+	struct weir_prometheus_options o = {
+	    .client_ns = WEIR_MS(client_ms), .max_connections = most, .max_age_ns = WEIR_MS(100)};
 
 	host_init();
 	return host_start(o);
@@ -47,31 +49,34 @@ static bool drain(int fd, unsigned ms, char *first, size_t size)
 /* Each gets an error or an end, and the next one is served. */
 static void malformed_requests(void)
 {
-#define REQUEST(text) {text, sizeof(text) - 1}
+#define REQUEST(text)                  \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
 	static const struct weir_str requests[] = {
-		REQUEST(""),
-		REQUEST("\r\n\r\n\r\n"),
-		REQUEST("GET\r\n\r\n"),
-		REQUEST("GET /metrics\r\n\r\n"),
-		REQUEST("GET  /metrics  HTTP/1.1\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/9.9\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1 and more\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nno colon\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\n: empty name\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\nHost: bare\n\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
-		REQUEST("POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n"),
-		REQUEST("GET /metrics\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
-		REQUEST("GET /metrics%00 HTTP/1.1\r\nHost: x\r\n\r\n"),
-		REQUEST("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: \0\xff\r\n\r\n"),
-		REQUEST("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello"),
-		REQUEST("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-		REQUEST("\xff\xfe\x00\x01\x02\r\n\r\n"),
-		REQUEST("GET /metrics HTTP/1.1\r\nHost: x"), /* and no more */
+	    REQUEST(""),
+	    REQUEST("\r\n\r\n\r\n"),
+	    REQUEST("GET\r\n\r\n"),
+	    REQUEST("GET /metrics\r\n\r\n"),
+	    REQUEST("GET  /metrics  HTTP/1.1\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/9.9\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1 and more\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nno colon\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\n: empty name\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\nHost: bare\n\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
+	    REQUEST("POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n"),
+	    REQUEST("GET /metrics\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
+	    REQUEST("GET /metrics%00 HTTP/1.1\r\nHost: x\r\n\r\n"),
+	    REQUEST("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: \0\xff\r\n\r\n"),
+	    REQUEST("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello"),
+	    REQUEST("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+	    REQUEST("\xff\xfe\x00\x01\x02\r\n\r\n"),
+	    REQUEST("GET /metrics HTTP/1.1\r\nHost: x"), /* and no more */
 	};
 	uint16_t port = begin(1000, 0);
 
@@ -115,7 +120,8 @@ static void a_header_of_a_mebibyte(void)
 		r = client_read(fd, true, 4000);
 		if (r.late)
 			FAIL("neither an answer nor an end");
-		if (r.status != 0 && (r.status < 400 || r.status >= 500)) /* a reset may come before the answer is read */
+		if (r.status != 0 &&
+		    (r.status < 400 || r.status >= 500)) /* a reset may come before the answer is read */
 			FAIL("answered with %d", r.status);
 		CHECK(r.status != 0 || r.reset || r.len == 0);
 		close(fd);
@@ -165,8 +171,9 @@ static void a_thousand_idle_connections(void)
 
 static void one_byte_at_a_time(void)
 {
-	static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: and never at its end, since a byte comes only now "
-				      "and then, and then another, for as long as this text is, and so it is cut short\r\n\r\n";
+	static const char request[] =
+	    "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: and never at its end, since a byte comes only now "
+	    "and then, and then another, for as long as this text is, and so it is cut short\r\n\r\n";
 	uint16_t port = begin(1000, 0);
 	int fd = client_connect(port), scrapes = 0;
 	uint64_t began = now_ns();
@@ -339,9 +346,11 @@ static void who_goes_away(void)
 	CHECK(after.sa_handler == on_pipe);
 }
 
-CASES({"endpoint_malformed_requests", malformed_requests, 120}, {"endpoint_header_of_a_mebibyte", a_header_of_a_mebibyte, 60},
+CASES({"endpoint_malformed_requests", malformed_requests, 120},
+      {"endpoint_header_of_a_mebibyte", a_header_of_a_mebibyte, 60},
       {"endpoint_a_thousand_idle_connections", a_thousand_idle_connections, 60},
       {"endpoint_sender_of_one_byte_at_a_time", one_byte_at_a_time, 60},
       {"endpoint_sender_of_one_byte_at_a_time_later", one_byte_at_a_time_later, 60},
-      {"endpoint_reader_of_one_byte_at_a_time", who_reads_one_byte_at_a_time, 60}, {"endpoint_no_room_at_all", no_room_at_all, 60},
-      {"endpoint_no_descriptors_left", no_descriptors_left, 60}, {"endpoint_who_goes_away", who_goes_away, 60})
+      {"endpoint_reader_of_one_byte_at_a_time", who_reads_one_byte_at_a_time, 60},
+      {"endpoint_no_room_at_all", no_room_at_all, 60}, {"endpoint_no_descriptors_left", no_descriptors_left, 60},
+      {"endpoint_who_goes_away", who_goes_away, 60})

@@ -1,5 +1,5 @@
-/* The endpoint's life beside its host's: shutdown and exit with scrapes in flight, fork, a host that closes everything, and
- * that nothing of the host's is touched. */
+/* The endpoint's life beside its host's: shutdown and exit with scrapes in flight, fork, a host that closes
+ * everything, and that nothing of the host's is touched. */
 #include "endpoint_client.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@ __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 }
 #endif
 
-/* ---- shutdown and exit ------------------------------------------------------------------------------------------------- */
+/* ---- shutdown and exit ------------------------------------------------------------------------------------------- */
 
 struct scraper {
 	pthread_t thread;
@@ -185,7 +185,7 @@ static void started_and_stopped_by_many(void)
 	host_end();
 }
 
-/* ---- fork ---------------------------------------------------------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------------------------------------------------- */
 
 static void a_child_has_none(void)
 {
@@ -241,7 +241,8 @@ static void *fork_often(void *arg)
 	return NULL;
 }
 
-/* fork at any moment of start and stop leaves the child with no endpoint, and not with a lock that nobody gives back. */
+/* fork at any moment of start and stop leaves the child with no endpoint, and not with a lock that nobody gives
+ * back. */
 static void fork_while_it_starts_and_stops(void)
 {
 	struct weir_prometheus_options o = {.size = sizeof o, .any_port = true};
@@ -257,7 +258,7 @@ static void fork_while_it_starts_and_stops(void)
 	host_end();
 }
 
-/* ---- a polite guest -------------------------------------------------------------------------------------------------------- */
+/* ---- a polite guest ---------------------------------------------------------------------------------------------- */
 
 static int descriptors(void)
 {
@@ -367,8 +368,10 @@ static void its_thread_blocks_all_signals(void)
 
 CASES({"endpoint_scrapes_during_shutdown", scrapes_during_shutdown, 120},
       {"endpoint_stuck_client_at_shutdown", a_stuck_client_at_shutdown, 60},
-      {"endpoint_exit_with_scrapes_in_flight", exit_with_scrapes_in_flight, 120}, {"endpoint_starts_and_stops", starts_and_stops, 60},
-      {"endpoint_started_and_stopped_by_many", started_and_stopped_by_many, 60}, {"endpoint_child_has_none", a_child_has_none, 60},
+      {"endpoint_exit_with_scrapes_in_flight", exit_with_scrapes_in_flight, 120},
+      {"endpoint_starts_and_stops", starts_and_stops, 60},
+      {"endpoint_started_and_stopped_by_many", started_and_stopped_by_many, 60},
+      {"endpoint_child_has_none", a_child_has_none, 60},
       {"endpoint_fork_while_it_starts_and_stops", fork_while_it_starts_and_stops, 60},
       {"endpoint_descriptors_are_its_own", descriptors_are_its_own, 60},
       {"endpoint_signals_stay_with_the_host", signals_stay_with_the_host, 60},

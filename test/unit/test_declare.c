@@ -94,7 +94,8 @@ ALONE(what_it_was_made_of_is_copied)
 	weir_histogram_record_with(h, 3, "v");
 	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
 	weir_family_begin(&f, snapshot);
-	assert_true(weir_family_next(&f));
+	while (weir_family_next(&f) && strcmp(f.name, "made_of_text") != 0)
+		;
 	assert_string_equal(f.name, "made_of_text");
 	assert_string_equal(f.help, "Help.");
 	assert_int_equal(f.labels_count, 1);
@@ -248,6 +249,8 @@ ALONE(a_histogram_takes_its_shape_from_the_options)
 	assert_int_equal(s.bounds[0], WEIR_MS(5));
 	assert_int_equal(s.bounds[13], WEIR_S(10));
 	for (weir_family_begin(&f, snapshot); weir_family_next(&f);) {
+		if (f.kind != WEIR_HISTOGRAM_KIND)
+			continue;
 		assert_int_equal(f.unit, WEIR_SECONDS);
 		assert_true(f.divisor == 1e9);
 		assert_int_equal(f.slo_threshold, strcmp(f.name, "made_seconds") == 0 ? 0 : WEIR_MS(200));

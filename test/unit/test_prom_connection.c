@@ -80,7 +80,7 @@ static void a_request_has_client_ns(void **state)
 {
 	uint64_t before = closed_for("deadline");
 	struct weir__connection *silent = weir__connection_add(&table, ours[0], second),
-	                        *slow = weir__connection_add(&table, ours[1], 2 * second);
+				*slow = weir__connection_add(&table, ours[1], 2 * second);
 
 	(void)state;
 	assert_int_equal(weir__connections_sweep(&table, 3 * second), 11 * second);
@@ -187,10 +187,10 @@ static void the_longest_without_a_request_makes_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_request_has_client_ns, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(between_requests_it_may_rest, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_answer_that_is_not_taken, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_longest_without_a_request_makes_room, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_request_has_client_ns, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(between_requests_it_may_rest, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(an_answer_that_is_not_taken, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(the_longest_without_a_request_makes_room, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("prom_connection", tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Whole snapshots as text, byte for byte: test/golden/prometheus/. Also the rules that hold for any text: each family once and
- * in one piece, buffers of any size, a callback that stops it.
- * `test_prom_encode --print ACCEPT` writes the same snapshot for a stranger to read (test/e2e/promtool.sh). */
+/* Whole snapshots as text, byte for byte: test/golden/prometheus/. Also the rules that hold for any text: each
+ * family once and in one piece, buffers of any size, a callback that stops it. `test_prom_encode --print ACCEPT`
+ * writes the same snapshot for a stranger to read (test/e2e/promtool.sh). */
 #define _GNU_SOURCE
 #include "encode.h"
 
@@ -19,8 +19,10 @@ static struct weir_snapshot *snapshot;
 
 static void make_counters(void)
 {
-	static const char *const labels[] = {"method", "http.route", NULL}, *const constant[] = {"zone", "a\"1", "shard.id", "7", NULL};
-	struct weir_instrument_options o = {.size = sizeof o, .max_series = 4}, seconds = {.size = sizeof seconds, .unit = WEIR_SECONDS};
+	static const char *const labels[] = {"method", "http.route", NULL}, *const constant[] = {"zone", "a\"1",
+	                                                                                         "shard.id", "7", NULL};
+	struct weir_instrument_options o = {.size = sizeof o, .max_series = 4},
+				       seconds = {.size = sizeof seconds, .unit = WEIR_SECONDS};
 	const struct weir_counter *c;
 
 	weir_counter_create(&c, "http.requests.total", "Requests \"answered\",\nby C:\\path.", labels, &o);
@@ -42,7 +44,8 @@ static void make_counters(void)
 static void make_levels(void)
 {
 	static const char *const labels[] = {"sensor", NULL};
-	struct weir_instrument_options ratio = {.size = sizeof ratio, .unit = WEIR_RATIO}, bytes = {.size = sizeof bytes, .unit = WEIR_BYTES};
+	struct weir_instrument_options ratio = {.size = sizeof ratio, .unit = WEIR_RATIO},
+				       bytes = {.size = sizeof bytes, .unit = WEIR_BYTES};
 	const struct weir_float_gauge *f;
 	const struct weir_updown *u;
 	const struct weir_gauge *g;
@@ -70,9 +73,18 @@ static void make_histograms(void)
 {
 	static const char *const labels[] = {"route", NULL}, *const constant[] = {"zone", "a", NULL};
 	static const uint64_t bounds[] = {1, 1000, 1000000, UINT64_C(5000000000)};
-	struct weir_instrument_options slo = {.size = sizeof slo, .unit = WEIR_SECONDS, .constant = constant, .slo_objective_ppm = 995000, .slo_threshold = WEIR_MS(200)},
+	struct weir_instrument_options slo = {.size = sizeof slo,
+	                                      .unit = WEIR_SECONDS,
+	                                      .constant = constant,
+	                                      .slo_objective_ppm = 995000,
+	                                      .slo_threshold = WEIR_MS(200)},
 				       plain = {.size = sizeof plain, .bounds = bounds, .bounds_count = 4},
-				       wide = {.size = sizeof wide, .unit = WEIR_SECONDS, .range_lowest = WEIR_MS(1), .range_highest = WEIR_MS(8), .slo_objective_ppm = 990000, .slo_threshold = WEIR_MS(3)};
+				       wide = {.size = sizeof wide,
+	                                       .unit = WEIR_SECONDS,
+	                                       .range_lowest = WEIR_MS(1),
+	                                       .range_highest = WEIR_MS(8),
+	                                       .slo_objective_ppm = 990000,
+	                                       .slo_threshold = WEIR_MS(3)};
 	const struct weir_histogram *h;
 
 	weir_histogram_create(&h, "http.request.duration", "Time to answer.", labels, &slo);
@@ -104,7 +116,7 @@ static int unmake(void **state)
 	return 0;
 }
 
-/* ---- golden bytes ---------------------------------------------------------------------------------------------------- */
+/* ---- golden bytes ------------------------------------------------------------------------------------------------ */
 
 static char *encode(const char *accept, size_t *len)
 {
@@ -192,17 +204,17 @@ static void openmetrics_as_written_down(void **state)
 	check_golden("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", "openmetrics_utf8.txt");
 }
 
-/* ---- what holds for any text ------------------------------------------------------------------------------------------- */
+/* ---- what holds for any text ------------------------------------------------------------------------------------- */
 
 static const char *const accepts[] = {
-	NULL,
-	"text/plain;version=1.0.0;escaping=dots",
-	"text/plain;version=1.0.0;escaping=values",
-	"text/plain;version=1.0.0;escaping=allow-utf-8",
-	"application/openmetrics-text",
-	"application/openmetrics-text;escaping=dots",
-	"application/openmetrics-text;escaping=values",
-	"application/openmetrics-text;escaping=allow-utf-8",
+    NULL,
+    "text/plain;version=1.0.0;escaping=dots",
+    "text/plain;version=1.0.0;escaping=values",
+    "text/plain;version=1.0.0;escaping=allow-utf-8",
+    "application/openmetrics-text",
+    "application/openmetrics-text;escaping=dots",
+    "application/openmetrics-text;escaping=values",
+    "application/openmetrics-text;escaping=allow-utf-8",
 };
 
 static void families_stand_once(void **state)
@@ -262,7 +274,8 @@ static void written_as_encoded(void **state)
 		assert_int_equal(weir_prometheus_write(snapshot, accepts[i], take, &sink), WEIR_EIO);
 		for (size_t size = 1; size < len; size += 97) {
 			small = malloc(size);
-			assert_int_equal(weir_prometheus_encode(snapshot, accepts[i], small, size, &short_len), WEIR_ENOMEM);
+			assert_int_equal(weir_prometheus_encode(snapshot, accepts[i], small, size, &short_len),
+			                 WEIR_ENOMEM);
 			assert_int_equal(short_len, len);
 			assert_memory_equal(small, text, size);
 			free(small);
@@ -298,9 +311,9 @@ static void content_types(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_as_written_down), cmocka_unit_test(openmetrics_as_written_down),
-		cmocka_unit_test(families_stand_once),  cmocka_unit_test(written_as_encoded),
-		cmocka_unit_test(overflow_is_seen),     cmocka_unit_test(content_types),
+	    cmocka_unit_test(text_as_written_down), cmocka_unit_test(openmetrics_as_written_down),
+	    cmocka_unit_test(families_stand_once),  cmocka_unit_test(written_as_encoded),
+	    cmocka_unit_test(overflow_is_seen),     cmocka_unit_test(content_types),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--print") == 0) {

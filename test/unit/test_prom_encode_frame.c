@@ -1,5 +1,5 @@
-/* Frames: labels in order, names that become equal under a scheme, values of every length with what must be escaped at every
- * place, and nothing read past a value's end. */
+/* Frames: labels in order, names that become equal under a scheme, values of every length with what must be escaped
+ * at every place, and nothing read past a value's end. */
 #define _GNU_SOURCE
 #include "encode_frame.h"
 
@@ -117,7 +117,8 @@ static size_t escape(char *to, const char *s, size_t len)
 
 static void values_of_every_length(void **state)
 {
-	static const char specials[] = {0, '"', '\\', '\n', '!', '#', '[', ']', '\t', '\x8a', '\xa2', '\xdc', '\x7f', '\xff'};
+	static const char specials[] = {0,   '"',  '\\',   '\n',   '!',    '#',    '[',
+	                                ']', '\t', '\x8a', '\xa2', '\xdc', '\x7f', '\xff'};
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), wanted[512];
 	struct weir__labels labels = {NULL, 0, 0};
@@ -172,8 +173,9 @@ static void nothing_but_quotes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(labels_in_order),        cmocka_unit_test(names_that_become_equal), cmocka_unit_test(many_labels),
-		cmocka_unit_test(values_of_every_length), cmocka_unit_test(nothing_but_quotes),
+	    cmocka_unit_test(labels_in_order),    cmocka_unit_test(names_that_become_equal),
+	    cmocka_unit_test(many_labels),        cmocka_unit_test(values_of_every_length),
+	    cmocka_unit_test(nothing_but_quotes),
 	};
 
 	return cmocka_run_group_tests_name("prom_encode_frame", tests, NULL, NULL);

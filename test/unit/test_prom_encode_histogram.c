@@ -1,4 +1,5 @@
-/* Histograms as text, from series made by hand: cumulation, merging to 160, the SLO's bound, sums of 128 bits, exemplars. */
+/* Histograms as text, from series made by hand: cumulation, merging to 160, the SLO's bound, sums of 128 bits,
+ * exemplars. */
 #include "encode_state.h"
 
 #include <math.h>
@@ -57,7 +58,8 @@ static size_t check_buckets(const char *text, const struct weir_series *s, doubl
 		assert_true(le > before);
 		before = le;
 		for (size_t i = 0; i < s->buckets_count; i++)
-			if (i + 1 == s->buckets_count ? isinf(le) != 0 : (double)s->bounds[i] / divisor <= le * (1 + 1e-12))
+			if (i + 1 == s->buckets_count ? isinf(le) != 0
+			                              : (double)s->bounds[i] / divisor <= le * (1 + 1e-12))
 				below += s->buckets[i];
 		assert_int_equal(count, below);
 	}
@@ -100,7 +102,8 @@ static void sums_of_128_bits(void **state)
 /* Bounds that no double tells apart would stand twice. */
 static void bounds_too_near(void **state)
 {
-	const uint64_t bounds[] = {(UINT64_C(1) << 62) + 1, (UINT64_C(1) << 62) + 2, (UINT64_C(1) << 62) + 4096}, buckets[] = {1, 2, 3, 4};
+	const uint64_t bounds[] = {(UINT64_C(1) << 62) + 1, (UINT64_C(1) << 62) + 2, (UINT64_C(1) << 62) + 4096},
+		       buckets[] = {1, 2, 3, 4};
 	struct weir_series s = {.bounds = bounds, .buckets = buckets, .buckets_count = 4};
 	const char *text = encode(&s, 1, 0, false);
 	size_t lines = 0;
@@ -144,7 +147,8 @@ static void make_exponential(struct exponential *x, int32_t scale, int32_t offse
 	x->s.buckets_count = n + 1;
 }
 
-/* The bounds shown are those of a coarser scale: at index i of it, 2^(i 2^-scale), but for the first, the last, the SLO's. */
+/* The bounds shown are those of a coarser scale: at index i of it, 2^(i 2^-scale), but for the first, the last, the
+ * SLO's. */
 static void check_scale(const char *text, const struct exponential *x, unsigned shift, uint64_t threshold)
 {
 	size_t strange = 0, n = 0;
@@ -155,7 +159,8 @@ static void check_scale(const char *text, const struct exponential *x, unsigned 
 		if (isinf(le))
 			break;
 		/* bounds are whole nanoseconds */
-		if (fabs(index - round(index)) > 1e-3 + 2 * exp2((double)x->s.scale) / (le * 1e9) && !(threshold != 0 && fabs(le - (double)threshold / 1e9) < 1e-9))
+		if (fabs(index - round(index)) > 1e-3 + 2 * exp2((double)x->s.scale) / (le * 1e9) &&
+		    !(threshold != 0 && fabs(le - (double)threshold / 1e9) < 1e-9))
 			strange++;
 	}
 	assert_true(strange <= 2); /* ends of the range, where they are not aligned */
@@ -167,7 +172,8 @@ static void merged_until_160(void **state)
 		size_t count;
 		int32_t scale;
 		unsigned shift;
-	} cases[] = {{1, 3, 0}, {159, 3, 0}, {160, 3, 0}, {161, 3, 1}, {208, 3, 1}, {319, 4, 1}, {322, 4, 2}, {1100, 6, 3}};
+	} cases[] = {{1, 3, 0},   {159, 3, 0}, {160, 3, 0}, {161, 3, 1},
+	             {208, 3, 1}, {319, 4, 1}, {322, 4, 2}, {1100, 6, 3}};
 	static struct exponential x;
 
 	(void)state;
@@ -215,11 +221,15 @@ static void exemplars_in_their_buckets(void **state)
 {
 	const uint64_t bounds[] = {10, 20}, buckets[] = {1, 2, 3};
 	const struct weir_exemplar exemplars[] = {
-		{.value = 15, .time_ns = 1000000000, .bucket = 1},
-		{.value = 12, .time_ns = 2500000000, .bucket = 1, .ids = {.trace_id = {0xab, [15] = 0x01}, .span_id = {0xff, [7] = 2}}},
-		{.value = 99, .bucket = 2},
+	    {.value = 15, .time_ns = 1000000000, .bucket = 1},
+	    {.value = 12,
+	     .time_ns = 2500000000,
+	     .bucket = 1,
+	     .ids = {.trace_id = {0xab, [15] = 0x01}, .span_id = {0xff, [7] = 2}}},
+	    {.value = 99, .bucket = 2},
 	};
-	struct weir_series s = {.bounds = bounds, .buckets = buckets, .buckets_count = 3, .exemplars = exemplars, .exemplars_count = 3};
+	struct weir_series s = {
+	    .bounds = bounds, .buckets = buckets, .buckets_count = 3, .exemplars = exemplars, .exemplars_count = 3};
 	const char *text;
 
 	(void)state;
@@ -268,13 +278,13 @@ static int forget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(explicit_bounds),
-		cmocka_unit_test(sums_of_128_bits),
-		cmocka_unit_test(bounds_too_near),
-		cmocka_unit_test(merged_until_160),
-		cmocka_unit_test(a_threshold_on_a_bound_stays),
-		cmocka_unit_test(exemplars_in_their_buckets),
-		cmocka_unit_test(exemplars_of_merged_buckets),
+	    cmocka_unit_test(explicit_bounds),
+	    cmocka_unit_test(sums_of_128_bits),
+	    cmocka_unit_test(bounds_too_near),
+	    cmocka_unit_test(merged_until_160),
+	    cmocka_unit_test(a_threshold_on_a_bound_stays),
+	    cmocka_unit_test(exemplars_in_their_buckets),
+	    cmocka_unit_test(exemplars_of_merged_buckets),
 	};
 
 	return cmocka_run_group_tests_name("prom_encode_histogram", tests, NULL, forget);

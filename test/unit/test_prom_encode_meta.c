@@ -33,10 +33,10 @@ static const char *encode(const char *accept)
 	return text;
 }
 
-#define HAS(text, part)                                                                                                \
-	do                                                                                                             \
-		if (strstr((text), (part)) == NULL)                                                                    \
-			fail_msg("%s is not in:\n%s", (part), (text));                                                 \
+#define HAS(text, part)                                                \
+	do                                                             \
+		if (strstr((text), (part)) == NULL)                    \
+			fail_msg("%s is not in:\n%s", (part), (text)); \
 	while (0)
 
 static void before_init_there_is_no_target(void **state)
@@ -48,17 +48,17 @@ static void before_init_there_is_no_target(void **state)
 static void a_resource_of_any_kind(void **state)
 {
 	const struct weir_attr attrs[] = {
-		weir_attr_str("deployment.environment", "pro\"d"),
-		weir_attr_str("a.b", "second"),
-		weir_attr_str("a/b", "third"),
-		weir_attr_str("a_b", "fourth"), /* . / _ in this order: all come out as a_b */
-		weir_attr_str("__name__", "x"),
-		weir_attr_str("1st", "y"),
-		weir_attr_str("bytes", "\xff\xfe"),
-		weir_attr_bool("is.true", true),
-		weir_attr_int("minus", -7),
-		weir_attr_int("least", INT64_MIN),
-		weir_attr_double("half", 0.5),
+	    weir_attr_str("deployment.environment", "pro\"d"),
+	    weir_attr_str("a.b", "second"),
+	    weir_attr_str("a/b", "third"),
+	    weir_attr_str("a_b", "fourth"), /* . / _ in this order: all come out as a_b */
+	    weir_attr_str("__name__", "x"),
+	    weir_attr_str("1st", "y"),
+	    weir_attr_str("bytes", "\xff\xfe"),
+	    weir_attr_bool("is.true", true),
+	    weir_attr_int("minus", -7),
+	    weir_attr_int("least", INT64_MIN),
+	    weir_attr_double("half", 0.5),
 	};
 	struct weir_options o = {.size = sizeof o, .service_name = "shop", .no_thread = true, .no_process = true};
 	struct weir_callback *callback;
@@ -87,7 +87,8 @@ static void a_resource_of_any_kind(void **state)
 	assert_int_equal(weir_callback_new(&callback, observe, NULL), WEIR_OK);
 	assert_int_equal(weir_pump(WEIR_S(1), NULL), WEIR_OK);
 	text = encode(NULL);
-	HAS(text, "# HELP read_bytes_total Read so far.\n# TYPE read_bytes_total counter\nread_bytes_total{disk=\"sda\"} 4096\n");
+	HAS(text, "# HELP read_bytes_total Read so far.\n# TYPE read_bytes_total "
+	          "counter\nread_bytes_total{disk=\"sda\"} 4096\n");
 	HAS(text, "\n# TYPE load_ratio gauge\nload_ratio 0.75\n"); /* no help: no line for it */
 	weir_callback_destroy(callback);
 	assert_int_equal(weir_shutdown(WEIR_S(1)), WEIR_OK);
@@ -97,7 +98,7 @@ static void a_resource_of_any_kind(void **state)
 static void names_of_ours_taken_by_the_host(void **state)
 {
 	const struct weir_instrument_options slo = {
-		.size = sizeof slo, .unit = WEIR_SECONDS, .slo_objective_ppm = 999000, .slo_threshold = WEIR_MS(100)};
+	    .size = sizeof slo, .unit = WEIR_SECONDS, .slo_objective_ppm = 999000, .slo_threshold = WEIR_MS(100)};
 	const struct weir_histogram *h;
 	const struct weir_gauge *g;
 	const struct weir_info *i;
@@ -124,9 +125,9 @@ static void names_of_ours_taken_by_the_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(before_init_there_is_no_target),
-		cmocka_unit_test(a_resource_of_any_kind),
-		cmocka_unit_test(names_of_ours_taken_by_the_host),
+	    cmocka_unit_test(before_init_there_is_no_target),
+	    cmocka_unit_test(a_resource_of_any_kind),
+	    cmocka_unit_test(names_of_ours_taken_by_the_host),
 	};
 
 	return cmocka_run_group_tests_name("prom_encode_meta", tests, NULL, NULL);

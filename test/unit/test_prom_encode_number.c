@@ -58,7 +58,7 @@ static void scales(void **state)
 		double divisor;
 		bool known;
 		unsigned digits;
-	} cases[] = {{1, true, 0}, {1e3, true, 3}, {1e6, true, 6}, {1e9, true, 9}, {1e18, true, 18},
+	} cases[] = {{1, true, 0},  {1e3, true, 3},  {1e6, true, 6}, {1e9, true, 9},  {1e18, true, 18},
 	             {2, false, 0}, {0.5, false, 0}, {60, false, 0}, {1e30, false, 0}};
 	char text[WEIR__NUMBER_MOST];
 

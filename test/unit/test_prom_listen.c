@@ -129,10 +129,10 @@ static void the_second_may_be_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts),
-		cmocka_unit_test(a_free_port_at_both),
-		cmocka_unit_test(an_address_in_use),
-		cmocka_unit_test(the_second_may_be_missing),
+	    cmocka_unit_test(hosts),
+	    cmocka_unit_test(a_free_port_at_both),
+	    cmocka_unit_test(an_address_in_use),
+	    cmocka_unit_test(the_second_may_be_missing),
 	};
 
 	return cmocka_run_group_tests_name("prom_listen", tests, NULL, NULL);

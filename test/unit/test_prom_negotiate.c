@@ -1,4 +1,5 @@
-/* Accept and Accept-Encoding: what real clients send, q-values, specificity, schemes for names, and what is malformed. */
+/* Accept and Accept-Encoding: what real clients send, q-values, specificity, schemes for names, and what is
+ * malformed. */
 #include "negotiate.h"
 
 #include <setjmp.h>
@@ -23,7 +24,8 @@ static void check(const struct accept *cases, size_t count)
 		struct weir__prom_variant variant;
 		bool taken = weir__prom_negotiate(&variant, header, header != NULL ? strlen(header) : 0);
 
-		if (taken != (cases[i].type != NULL) || (taken && strcmp(weir__prom_content_type(variant), cases[i].type) != 0))
+		if (taken != (cases[i].type != NULL) ||
+		    (taken && strcmp(weir__prom_content_type(variant), cases[i].type) != 0))
 			fail_msg("%s: %s", header, taken ? weir__prom_content_type(variant) : "406");
 	}
 }
@@ -32,26 +34,26 @@ static void check(const struct accept *cases, size_t count)
 static void real_clients(void **state)
 {
 	static const struct accept cases[] = {
-		{NULL, TEXT},
-		{"", TEXT},
-		{"*/*", TEXT}, /* curl */
-		{"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", TEXT},
-		/* Prometheus 2.42, and with native histograms */
-		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-	         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-	         OM "underscores"},
-		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
-	         "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
-	         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-	         OM "underscores"},
-		/* Prometheus 3 */
-		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-	         "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-	         "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-	         OM "allow-utf-8"},
-		{"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.2",
-	         TEXT_1 "allow-utf-8"},
-		{"text/plain;version=0.0.4;q=0.5,*/*;q=0.1", TEXT},
+	    {NULL, TEXT},
+	    {"", TEXT},
+	    {"*/*", TEXT}, /* curl */
+	    {"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", TEXT},
+	    /* Prometheus 2.42, and with native histograms */
+	    {"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+	     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+	     OM "underscores"},
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
+	     "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
+	     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+	     OM "underscores"},
+	    /* Prometheus 3 */
+	    {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+	     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+	     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+	     OM "allow-utf-8"},
+	    {"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.2",
+	     TEXT_1 "allow-utf-8"},
+	    {"text/plain;version=0.0.4;q=0.5,*/*;q=0.1", TEXT},
 	};
 
 	(void)state;
@@ -61,24 +63,25 @@ static void real_clients(void **state)
 static void by_q_then_by_closeness(void **state)
 {
 	static const struct accept cases[] = {
-		{"application/openmetrics-text;q=0.4, text/plain;q=0.5", TEXT},
-		{"application/openmetrics-text;q=0.5, text/plain;q=0.4", OM "underscores"},
-		{"application/openmetrics-text;q=0.501, text/plain;q=0.50", OM "underscores"},
-		{"text/plain, application/openmetrics-text", TEXT}, /* alike: the header's order */
-		{"application/openmetrics-text, text/plain", OM "underscores"},
-		{"text/*;q=0.5, application/openmetrics-text;q=0.5", OM "underscores"},
-		{"*/*, application/openmetrics-text", OM "underscores"},
-		{"text/plain;q=0, */*", OM "underscores"}, /* what names it closely decides */
-		{"text/*;q=0, */*;q=0.3", OM "underscores"},
-		{"text/plain;version=0.0.4;q=0, text/plain", TEXT_1 "underscores"},
-		{"text/plain;version=0.0.4;q=0.1, text/plain;q=0.9, application/openmetrics-text;q=0.5", TEXT_1 "underscores"},
-		{"application/*", OM "underscores"},
-		{"text/*", TEXT},
-		{"TEXT/Plain;VERSION=0.0.4;Q=1", TEXT},
-		{" text/plain ; version = \"0.0.4\" ; q = 1.000 , ", TEXT},
-		{"text/plain;charset=UTF-8", TEXT},
-		{"text/plain;charset=iso-8859-1, application/openmetrics-text;q=0.1", OM "underscores"},
-		{"text/plain;unknown=parameter", TEXT},
+	    {"application/openmetrics-text;q=0.4, text/plain;q=0.5", TEXT},
+	    {"application/openmetrics-text;q=0.5, text/plain;q=0.4", OM "underscores"},
+	    {"application/openmetrics-text;q=0.501, text/plain;q=0.50", OM "underscores"},
+	    {"text/plain, application/openmetrics-text", TEXT}, /* alike: the header's order */
+	    {"application/openmetrics-text, text/plain", OM "underscores"},
+	    {"text/*;q=0.5, application/openmetrics-text;q=0.5", OM "underscores"},
+	    {"*/*, application/openmetrics-text", OM "underscores"},
+	    {"text/plain;q=0, */*", OM "underscores"}, /* what names it closely decides */
+	    {"text/*;q=0, */*;q=0.3", OM "underscores"},
+	    {"text/plain;version=0.0.4;q=0, text/plain", TEXT_1 "underscores"},
+	    {"text/plain;version=0.0.4;q=0.1, text/plain;q=0.9, application/openmetrics-text;q=0.5",
+	     TEXT_1 "underscores"},
+	    {"application/*", OM "underscores"},
+	    {"text/*", TEXT},
+	    {"TEXT/Plain;VERSION=0.0.4;Q=1", TEXT},
+	    {" text/plain ; version = \"0.0.4\" ; q = 1.000 , ", TEXT},
+	    {"text/plain;charset=UTF-8", TEXT},
+	    {"text/plain;charset=iso-8859-1, application/openmetrics-text;q=0.1", OM "underscores"},
+	    {"text/plain;unknown=parameter", TEXT},
 	};
 
 	(void)state;
@@ -88,15 +91,16 @@ static void by_q_then_by_closeness(void **state)
 static void schemes(void **state)
 {
 	static const struct accept cases[] = {
-		{"application/openmetrics-text;version=1.0.0;escaping=dots", OM "dots"},
-		{"application/openmetrics-text;escaping=values", OM "values"},
-		{"application/openmetrics-text;escaping=underscores", OM "underscores"},
-		{"text/plain;version=1.0.0;escaping=allow-utf8", TEXT_1 "allow-utf-8"},
-		{"text/plain;escaping=allow-utf-8", TEXT_1 "allow-utf-8"}, /* quoted names are of 1.0.0 */
-		{"text/plain;version=0.0.4;escaping=dots", TEXT "; escaping=dots"},
-		{"application/openmetrics-text;escaping=rot13", OM "underscores"},
-		{"text/plain;version=1.0.0", TEXT_1 "underscores"},
-		{"application/openmetrics-text;escaping=values;q=0.4,application/openmetrics-text;escaping=dots;q=0.6", OM "dots"},
+	    {"application/openmetrics-text;version=1.0.0;escaping=dots", OM "dots"},
+	    {"application/openmetrics-text;escaping=values", OM "values"},
+	    {"application/openmetrics-text;escaping=underscores", OM "underscores"},
+	    {"text/plain;version=1.0.0;escaping=allow-utf8", TEXT_1 "allow-utf-8"},
+	    {"text/plain;escaping=allow-utf-8", TEXT_1 "allow-utf-8"}, /* quoted names are of 1.0.0 */
+	    {"text/plain;version=0.0.4;escaping=dots", TEXT "; escaping=dots"},
+	    {"application/openmetrics-text;escaping=rot13", OM "underscores"},
+	    {"text/plain;version=1.0.0", TEXT_1 "underscores"},
+	    {"application/openmetrics-text;escaping=values;q=0.4,application/openmetrics-text;escaping=dots;q=0.6",
+	     OM "dots"},
 	};
 
 	(void)state;
@@ -106,17 +110,17 @@ static void schemes(void **state)
 static void what_nobody_writes_here(void **state)
 {
 	static const struct accept cases[] = {
-		{"application/json", NULL},
-		{"image/*", NULL},
-		{"text/html", NULL},
-		{"application/openmetrics-text;version=0.0.1", NULL},
-		{"application/openmetrics-text;version=2.0.0", NULL},
-		{"*/*;q=0", NULL},
-		{"text/plain;q=0", NULL},
-		{"text/plain;q=0.000,application/openmetrics-text;q=0.0", NULL},
-		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", NULL},
-		{"textual/plain", NULL},
-		{"text", NULL},
+	    {"application/json", NULL},
+	    {"image/*", NULL},
+	    {"text/html", NULL},
+	    {"application/openmetrics-text;version=0.0.1", NULL},
+	    {"application/openmetrics-text;version=2.0.0", NULL},
+	    {"*/*;q=0", NULL},
+	    {"text/plain;q=0", NULL},
+	    {"text/plain;q=0.000,application/openmetrics-text;q=0.0", NULL},
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", NULL},
+	    {"textual/plain", NULL},
+	    {"text", NULL},
 	};
 	struct weir__prom_variant variant;
 
@@ -130,20 +134,20 @@ static void what_nobody_writes_here(void **state)
 static void malformed(void **state)
 {
 	static const struct accept cases[] = {
-		{",,,", TEXT},
-		{";;;", TEXT},
-		{"(", TEXT},
-		{"text/plain;q=2", TEXT},
-		{"text/plain;q=", TEXT},
-		{"text/plain;q=0.5.5", TEXT},
-		{"text/plain;q=-1", TEXT},
-		{"text/plain;version=\"0.0.4", TEXT},
-		{"text/plain;version=\"0.0.4\\", NULL}, /* a value that is no version */
-		{"text/plain foo, application/openmetrics-text;q=0.1", OM "underscores"},
-		{"text/plain;=x, application/openmetrics-text;q=0.1", OM "underscores"},
-		{"text/plain;version=\"a,b\";q=1, application/openmetrics-text;q=0.1", OM "underscores"},
-		{"\x80\xff, text/plain", TEXT},
-		{"text/plain;;;q=1;", TEXT},
+	    {",,,", TEXT},
+	    {";;;", TEXT},
+	    {"(", TEXT},
+	    {"text/plain;q=2", TEXT},
+	    {"text/plain;q=", TEXT},
+	    {"text/plain;q=0.5.5", TEXT},
+	    {"text/plain;q=-1", TEXT},
+	    {"text/plain;version=\"0.0.4", TEXT},
+	    {"text/plain;version=\"0.0.4\\", NULL}, /* a value that is no version */
+	    {"text/plain foo, application/openmetrics-text;q=0.1", OM "underscores"},
+	    {"text/plain;=x, application/openmetrics-text;q=0.1", OM "underscores"},
+	    {"text/plain;version=\"a,b\";q=1, application/openmetrics-text;q=0.1", OM "underscores"},
+	    {"\x80\xff, text/plain", TEXT},
+	    {"text/plain;;;q=1;", TEXT},
 	};
 	struct weir__prom_variant variant;
 
@@ -166,8 +170,9 @@ static void every_variant_has_an_index_and_a_type(void **state)
 			assert_true(index < WEIR__PROM_VARIANTS);
 			assert_false(seen[index]);
 			seen[index] = true;
-			assert_non_null(strstr(weir__prom_content_type(v), f == WEIR__OPENMETRICS_1_0_0 ? "application/openmetrics-text; v"
-			                                                                                : "text/plain; v"));
+			assert_non_null(strstr(weir__prom_content_type(v), f == WEIR__OPENMETRICS_1_0_0
+			                                                       ? "application/openmetrics-text; v"
+			                                                       : "text/plain; v"));
 		}
 }
 
@@ -177,37 +182,38 @@ static void codings(void **state)
 		const char *header;
 		enum weir__prom_coding coding;
 	} cases[] = {
-		{NULL, WEIR__IDENTITY},
-		{"", WEIR__IDENTITY},
-		{"gzip", WEIR__GZIP},
-		{"GZip", WEIR__GZIP},
-		{"x-gzip", WEIR__GZIP},
-		{"deflate, gzip, br", WEIR__GZIP},
-		{"*", WEIR__GZIP},
-		{"identity", WEIR__IDENTITY},
-		{"br", WEIR__IDENTITY},
-		{"gzip;q=0", WEIR__IDENTITY},
-		{"gzip;q=0.0, *", WEIR__IDENTITY},
-		{"gzip;q=0.5, identity;q=0.8", WEIR__IDENTITY},
-		{"gzip;q=0.8, identity;q=0.5", WEIR__GZIP},
-		{"gzip;q=0.5, identity;q=0.5", WEIR__GZIP},
-		{"gzip;q=0.001", WEIR__GZIP},
-		{"identity;q=0", WEIR__NO_CODING},
-		{"identity;q=0, gzip;q=0", WEIR__NO_CODING},
-		{"*;q=0", WEIR__NO_CODING},
-		{"*;q=0, identity", WEIR__IDENTITY},
-		{"*;q=0, gzip;q=0.3", WEIR__GZIP},
-		{"identity;q=0, *", WEIR__GZIP},
-		{"gzip;q=banana", WEIR__IDENTITY},
-		{"gzip;", WEIR__GZIP},
-		{"gzip zstd", WEIR__IDENTITY}, /* malformed: not there */
-		{",;,=", WEIR__IDENTITY},
+	    {NULL, WEIR__IDENTITY},
+	    {"", WEIR__IDENTITY},
+	    {"gzip", WEIR__GZIP},
+	    {"GZip", WEIR__GZIP},
+	    {"x-gzip", WEIR__GZIP},
+	    {"deflate, gzip, br", WEIR__GZIP},
+	    {"*", WEIR__GZIP},
+	    {"identity", WEIR__IDENTITY},
+	    {"br", WEIR__IDENTITY},
+	    {"gzip;q=0", WEIR__IDENTITY},
+	    {"gzip;q=0.0, *", WEIR__IDENTITY},
+	    {"gzip;q=0.5, identity;q=0.8", WEIR__IDENTITY},
+	    {"gzip;q=0.8, identity;q=0.5", WEIR__GZIP},
+	    {"gzip;q=0.5, identity;q=0.5", WEIR__GZIP},
+	    {"gzip;q=0.001", WEIR__GZIP},
+	    {"identity;q=0", WEIR__NO_CODING},
+	    {"identity;q=0, gzip;q=0", WEIR__NO_CODING},
+	    {"*;q=0", WEIR__NO_CODING},
+	    {"*;q=0, identity", WEIR__IDENTITY},
+	    {"*;q=0, gzip;q=0.3", WEIR__GZIP},
+	    {"identity;q=0, *", WEIR__GZIP},
+	    {"gzip;q=banana", WEIR__IDENTITY},
+	    {"gzip;", WEIR__GZIP},
+	    {"gzip zstd", WEIR__IDENTITY}, /* malformed: not there */
+	    {",;,=", WEIR__IDENTITY},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *header = cases[i].header;
-		enum weir__prom_coding coding = weir__prom_negotiate_coding(header, header != NULL ? strlen(header) : 0);
+		enum weir__prom_coding coding =
+		    weir__prom_negotiate_coding(header, header != NULL ? strlen(header) : 0);
 
 		if (coding != cases[i].coding)
 			fail_msg("%s: %d", header, (int)coding);
@@ -217,13 +223,10 @@ static void codings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(real_clients),
-		cmocka_unit_test(by_q_then_by_closeness),
-		cmocka_unit_test(schemes),
-		cmocka_unit_test(what_nobody_writes_here),
-		cmocka_unit_test(malformed),
-		cmocka_unit_test(every_variant_has_an_index_and_a_type),
-		cmocka_unit_test(codings),
+	    cmocka_unit_test(real_clients), cmocka_unit_test(by_q_then_by_closeness),
+	    cmocka_unit_test(schemes),      cmocka_unit_test(what_nobody_writes_here),
+	    cmocka_unit_test(malformed),    cmocka_unit_test(every_variant_has_an_index_and_a_type),
+	    cmocka_unit_test(codings),
 	};
 
 	return cmocka_run_group_tests_name("prom_negotiate", tests, NULL, NULL);

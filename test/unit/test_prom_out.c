@@ -10,7 +10,8 @@
 
 enum { LINES = 5000 };
 
-/* Lines of many lengths, one of them longer than any chunk, written as encoders do: past their end, within the slack. */
+/* Lines of many lengths, one of them longer than any chunk, written as encoders do: past their end, within the
+ * slack. */
 static void put_lines(struct weir__out *out, bool *ok)
 {
 	*ok = true;
@@ -101,7 +102,8 @@ static void a_buffer_of_any_size(void **state)
 {
 	size_t len;
 	char *bytes = wanted(&len);
-	const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 65535, 65536, len / 2, len - 65, len - 64, len - 1, len, len + 1, 2 * len};
+	const size_t sizes[] = {0,       1,        63,       64,      65,  1000,    65535,  65536,
+	                        len / 2, len - 65, len - 64, len - 1, len, len + 1, 2 * len};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -153,9 +155,9 @@ static void more_than_memory_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(flushed_in_chunks),    cmocka_unit_test(a_refusal_ends_it),
-		cmocka_unit_test(a_buffer_of_any_size), cmocka_unit_test(nothing_at_all),
-		cmocka_unit_test(more_than_memory_holds),
+	    cmocka_unit_test(flushed_in_chunks),      cmocka_unit_test(a_refusal_ends_it),
+	    cmocka_unit_test(a_buffer_of_any_size),   cmocka_unit_test(nothing_at_all),
+	    cmocka_unit_test(more_than_memory_holds),
 	};
 
 	return cmocka_run_group_tests_name("prom_out", tests, NULL, NULL);

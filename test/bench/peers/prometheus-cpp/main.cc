@@ -162,6 +162,7 @@ void measure_many(const bench &b, size_t count)
 	work_shuffle(order.data(), order.size(), 3);
 	for (size_t i = 0; i < series.size(); i++)
 		series[count > 1 ? order[i] : i] = &family.Add({{"id", std::to_string(i % count)}});
+	loop_many(&series, 0, series.size()); // first uses are another row's
 	bench_measure(&b, who, loop_many, &series);
 }
 

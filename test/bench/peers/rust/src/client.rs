@@ -43,7 +43,7 @@ fn many(bench: &Bench, count: usize) {
         all[if count == 1 { i } else { at }] = Some(family.get_or_create_owned(&labels));
     }
     let all: Vec<Counter> = all.into_iter().flatten().collect();
-    bench.measure(WHO, |n| {
+    let work = |n: usize| {
         let mut done = 0;
         while done < n {
             for counter in &all[..all.len().min(n - done)] {
@@ -51,7 +51,9 @@ fn many(bench: &Bench, count: usize) {
             }
             done += all.len();
         }
-    });
+    };
+    work(all.len()); // first uses are another row's
+    bench.measure(WHO, work);
 }
 
 fn export(bench: &Bench, count: usize) {
