@@ -140,6 +140,26 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* Percent-decoded into out, which ends in NUL; its length, or size where it does not fit or is not well-formed. */
+static size_t decode(char *out, size_t size, const char *text, size_t len)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < len && to < size; i++) {
+		if (text[i] != '%') {
+			out[to++] = text[i];
+		} else if (i + 2 < len && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+			out[to++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+			i += 2;
+		} else {
+			return size;
+		}
+	}
+	if (to < size)
+		out[to] = '\0';
+	return to;
+}
+
 /* key=value,key=value, percent-encoded; one bad pair discards the whole. */
 static void set_from_variable(struct resource *r)
 {
@@ -150,29 +170,20 @@ static void set_from_variable(struct resource *r)
 		return;
 	copy(trial, r);
 	while (*text != '\0') {
-		size_t pair = strcspn(text, ","), equals = strcspn(text, "="), to = 0;
+		size_t pair = strcspn(text, ","), equals = strcspn(text, "="), end, key_len, value_len;
 		char key[256], value[1025];
 
 		while (pair != 0 && (*text == ' ' || *text == '\t'))
 			text++, pair--, equals -= equals != 0;
-		if (equals == 0 || equals >= pair || equals >= sizeof key)
+		if (equals == 0 || equals >= pair)
 			break;
-		memcpy(key, text, equals);
-		for (key[equals] = '\0'; equals != 0 && key[strlen(key) - 1] == ' ';)
-			key[strlen(key) - 1] = '\0';
-		for (size_t i = equals + 1; i < pair && to < sizeof value - 1; i++) {
-			if (text[i] == '%' && i + 2 < pair && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-				value[to++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
-				i += 2;
-			} else if (text[i] == '%') {
-				to = sizeof value;
-			} else {
-				value[to++] = text[i];
-			}
-		}
-		if (to >= sizeof value - 1)
+		for (end = equals; text[end - 1] == ' ' || text[end - 1] == '\t';)
+			end--;
+		key_len = decode(key, sizeof key, text, end);
+		value_len = decode(value, sizeof value, text + equals + 1, pair - equals - 1);
+		if (key_len == 0 || key_len == sizeof key || strlen(key) != key_len || value_len == sizeof value)
 			break;
-		set(trial, key, weir_attr_str_n(key, weir_str_n(value, to)));
+		set(trial, key, weir_attr_str_n(key, weir_str_n(value, value_len)));
 		text += pair;
 		text += *text == ',';
 	}

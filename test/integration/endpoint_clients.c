@@ -279,6 +279,28 @@ static void no_room_at_all(void)
 	host_end();
 }
 
+/* Who says with the request that nothing follows is answered, and left at the answer's end: nothing is waited for. */
+static void who_ends_with_the_request(void)
+{
+	uint16_t port = begin(60000, 0);
+
+	for (int i = 0; i < 20; i++) {
+		int fd = client_connect(port);
+		char first[16];
+
+		CHECK(client_ask(fd, "GET", "/metrics", ""));
+		if (i % 2 == 1)
+			sleep_ms(5); /* the end comes behind the request */
+		shutdown(fd, SHUT_WR);
+		if (!drain(fd, 5000, first, sizeof first))
+			FAIL("no end");
+		CHECK(strcmp(first, "HTTP/1.1 200 OK") == 0);
+		close(fd);
+	}
+	EQUAL(closed_for("deadline") + closed_for("idle") + closed_for("pushed_out"), 0);
+	host_end();
+}
+
 /* The system has no descriptor for one more: those that wait make room, and it goes on. */
 static void no_descriptors_left(void)
 {
@@ -352,5 +374,7 @@ CASES({"endpoint_malformed_requests", malformed_requests, 120},
       {"endpoint_sender_of_one_byte_at_a_time", one_byte_at_a_time, 60},
       {"endpoint_sender_of_one_byte_at_a_time_later", one_byte_at_a_time_later, 60},
       {"endpoint_reader_of_one_byte_at_a_time", who_reads_one_byte_at_a_time, 60},
-      {"endpoint_no_room_at_all", no_room_at_all, 60}, {"endpoint_no_descriptors_left", no_descriptors_left, 60},
+      {"endpoint_no_room_at_all", no_room_at_all, 60},
+      {"endpoint_who_ends_with_the_request", who_ends_with_the_request, 60},
+      {"endpoint_no_descriptors_left", no_descriptors_left, 60},
       {"endpoint_who_goes_away", who_goes_away, 60})

@@ -196,10 +196,11 @@ static void look(struct belongings *b)
 	sigpending(&b->pending);
 	b->stdout_pending = __fpending(stdout);
 	b->stderr_pending = __fpending(stderr);
-	for (int t = 0; t < 3; t++)
-		getitimer(t, &b->timers[t]);
+	getitimer(ITIMER_REAL, &b->timers[0]);
+	getitimer(ITIMER_VIRTUAL, &b->timers[1]);
+	getitimer(ITIMER_PROF, &b->timers[2]);
 	for (int r = 0; r < RLIM_NLIMITS; r++)
-		getrlimit(r, &b->limits[r]);
+		syscall(SYS_prlimit64, 0, r, NULL, &b->limits[r]);
 	b->dumpable = prctl(PR_GET_DUMPABLE);
 	b->nice = getpriority(PRIO_PROCESS, 0);
 	b->descriptors = open_descriptors();

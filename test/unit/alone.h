@@ -9,6 +9,7 @@
 
 #include <weir/lifecycle.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -34,6 +35,16 @@
 #endif
 #ifndef SANITIZED
 #define SANITIZED false /* a sanitizer needs an address space without limit */
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define TSAN true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN true
+#endif
+#endif
+#ifndef TSAN
+#define TSAN false /* it ends a child of threads that begins a thread */
 #endif
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -122,6 +133,8 @@ struct alone {
 	struct alone *next;
 };
 static struct alone *alone_first;
+static unsigned threads_at_start;
+static inline unsigned threads_now(void);
 
 #define ALONE(test)                                                                                                    \
 	static void test##_body(void);                                                                                 \
@@ -176,6 +189,7 @@ static inline int alone_body(const char *name)
 		if (strcmp(a->name, name) == 0) {
 			alarm(ALONE_SECONDS);
 			alone_running = true;
+			threads_at_start = threads_now();
 			a->run();
 			return 0;
 		}
@@ -210,6 +224,7 @@ static inline void in_child(void (*run)(void))
 	child = fork();
 	if (child == 0) {
 		alarm(ALONE_SECONDS / 2);
+		threads_at_start = threads_now();
 		run();
 		_exit(0);
 	}
@@ -272,6 +287,24 @@ static inline void in_threads(unsigned count, void *(*run)(void *), void *arg)
 		threads[i] = begin_thread(run, arg);
 	for (unsigned i = 0; i < count; i++)
 		end_thread(threads[i]);
+}
+
+static inline unsigned threads_now(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
+/* Threads beyond those that the process began with: a sanitizer may have one of its own. */
+static inline unsigned threads_more(void)
+{
+	return threads_now() - threads_at_start;
 }
 
 /* ---- what weir says ---- */

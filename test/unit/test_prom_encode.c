@@ -37,7 +37,7 @@ static void make_counters(void)
 	weir_counter_add(c, 1500000001);
 	weir_counter_create(&c, "jobs_seconds", "Comes out as jobs_seconds_total.", NULL, NULL);
 	seconds.constant = NULL;
-	weir_counter_create(&c, "jobs", "So does this: left out.", NULL, &seconds);
+	weir_counter_create(&c, "jobs", "So would this: refused.", NULL, &seconds);
 	weir_counter_create(&c, "unused", "No series yet: no family.", labels, NULL);
 }
 
