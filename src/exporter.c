@@ -28,6 +28,7 @@ struct weir_exporter {
 static struct {
 	struct weir_exporter *list[EXPORTERS_MAX];
 	uint32_t count; /* readers: any, relaxed */
+	uint32_t finished; /* counts exports that have ended; a futex for who flushes meanwhile. Writer: under the life lock */
 	uint32_t generation; /* of the process that running speaks of. Under the life lock */
 	void (*changed)(void);
 } exporters;
@@ -53,6 +54,12 @@ void weir__exporters_on_change(void (*changed)(void))
 uint32_t weir__exporters_count(void)
 {
 	return weir__load_relaxed(&exporters.count);
+}
+
+/* An interval without end is never over. */
+static uint64_t due_after(uint64_t now, uint64_t interval_ns)
+{
+	return interval_ns > UINT64_MAX - now ? UINT64_MAX : now + interval_ns;
 }
 
 static void changed(void)
@@ -89,8 +96,13 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 
 	if (exporter != NULL)
 		*exporter = NULL;
-	if (given == NULL || !weir__take_options(&o, sizeof o, given, given->size))
+	if (given == NULL)
 		return WEIR_EINVAL;
+	if (!weir__take_options(&o, sizeof o, given, given->size)) {
+		if (given->size >= sizeof o && given->closed != NULL) /* a newer caller's tail */
+			given->closed(given->arg);
+		return WEIR_EINVAL;
+	}
 	e = calloc(1, sizeof *e);
 	if (exporter == NULL || o.metrics == NULL)
 		error = WEIR_EINVAL;
@@ -102,7 +114,7 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 		e->metrics = o.metrics;
 		e->closed = o.closed;
 		e->interval_ns = o.interval_ns != 0 ? o.interval_ns : weir__environment_interval_ns();
-		e->due_ns = weir__clock_ns() + e->interval_ns;
+		e->due_ns = due_after(weir__clock_ns(), e->interval_ns);
 		error = add(e);
 	}
 	if (error != WEIR_OK) {
@@ -138,6 +150,23 @@ static void take_away(uint32_t at)
 	weir__store_relaxed(&exporters.count, exporters.count - 1);
 }
 
+/* While another thread is at it (weir is pumped), what it has in its hands is older than what is to be sent. With the life lock
+ * held, which is given up meanwhile; false: the time ran out. */
+static bool wait_for(struct weir__wiped *wiped, uint32_t at, uint64_t deadline_ns)
+{
+	const struct weir_exporter *e = exporters.list[at];
+	bool in_time = true;
+
+	while (exporters.list[at] == e && e != NULL && e->running && !e->leaving && in_time) {
+		uint32_t finished = exporters.finished;
+
+		weir__unlock(&wiped->life);
+		in_time = weir__futex_wait(&exporters.finished, finished, deadline_ns);
+		weir__lock(&wiped->life);
+	}
+	return exporters.list[at] != e || e == NULL || !e->running || e->leaving;
+}
+
 int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 {
 	struct weir__wiped *wiped = weir__wiped();
@@ -149,11 +178,15 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 	weir__lock(&wiped->life);
 	see_fork();
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++) {
-		struct weir_exporter *e = exporters.list[at];
-		uint64_t now = weir__clock_ns(), left;
+		struct weir_exporter *e;
+		uint64_t now, left;
 		bool last;
 		int error;
 
+		if (all && !wait_for(wiped, at, deadline_ns))
+			result = result == WEIR_OK ? WEIR_ETIMEOUT : result;
+		e = exporters.list[at];
+		now = weir__clock_ns();
 		if (e == NULL || e->running || (e->leaving && !e->closing))
 			continue;
 		if (!all && !e->closing && now < e->due_ns) {
@@ -163,7 +196,7 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		}
 		e->running = true;
 		last = e->closing;
-		e->due_ns = now + e->interval_ns;
+		e->due_ns = due_after(now, e->interval_ns);
 		if (e->due_ns < *next_ns)
 			*next_ns = e->due_ns;
 		weir__unlock(&wiped->life);
@@ -179,14 +212,18 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		weir__lock(&wiped->life);
 		e->running = false;
 		e->last_error = error;
+		weir__store_release(&exporters.finished, exporters.finished + 1);
+		weir__futex_wake(&exporters.finished, INT32_MAX);
 		if (e->closing && !last) { /* told meanwhile: what was recorded by then is yet to be sent */
 			weir__unlock(&wiped->life);
 			weir_snapshot_destroy(snapshot);
 			snapshot = NULL;
 			at--;
 			weir__lock(&wiped->life);
-		} else if (e->closing) {
+		} else if (e->closing || e->leaving) { /* leaving: weir was shut down meanwhile */
 			take_away(at);
+			if (!e->closing)
+				e->abandoned = true;
 			weir__unlock(&wiped->life);
 			close_one(wiped, e);
 			weir__lock(&wiped->life);

@@ -12,8 +12,8 @@
 WEIR__OWN_GAUGE(instruments, WEIR_ONE, "weir_instruments", "Instruments that are registered.");
 WEIR__OWN_COUNTER(refused, WEIR_ONE, "weir_instruments_refused_total", "Definitions that were refused: see the log.");
 WEIR__OWN_GAUGE(series, WEIR_ONE, "weir_series", "Series that exist, overflow series included.");
-WEIR__OWN_COUNTER(overflowed, WEIR_ONE, "weir_overflowed_records_total",
-                  "Records that went to an overflow series, since the instrument has met its cap.", "instrument");
+WEIR__OWN_COUNTER(overflowed, WEIR_ONE, "weir_overflowed_lookups_total",
+                  "Look-ups that met the instrument's cap: each record with labels in the call, and each handle.", "instrument");
 WEIR__OWN_COUNTER(dropped, WEIR_ONE, "weir_dropped_records_total", "Records that were dropped.", "reason");
 WEIR__OWN_COUNTER(mended, WEIR_ONE, "weir_label_values_mended_total",
                   "Label values that were no UTF-8 text (cleaned), or over 1024 bytes (cut), when their series was looked up.", "how");

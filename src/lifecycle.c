@@ -207,6 +207,8 @@ static uint64_t deadline_of(uint64_t timeout_ns)
 
 int weir_flush(uint64_t timeout_ns)
 {
+	if (weir__exiting() && !weir__pipeline_is_pumped()) /* in an exit handler behind weir's: nobody is left to deliver */
+		return WEIR_ETIMEOUT;
 	return weir__pipeline_runs() ? weir__pipeline_flush(deadline_of(timeout_ns)) : WEIR_EINVAL;
 }
 
@@ -219,6 +221,8 @@ int weir_shutdown(uint64_t timeout_ns)
 
 	if (wiped == NULL || !weir__pipeline_runs())
 		return WEIR_OK;
+	if (weir__exiting() && !weir__pipeline_is_pumped())
+		return WEIR_ETIMEOUT;
 	if (!weir__lock_until(&wiped->set_up, deadline))
 		return WEIR_ETIMEOUT;
 	if (!weir__pipeline_runs()) {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LATER = 8, LINE = 512, REMEMBERED = 128 };
+enum { LATER = 32, LINE = 512, REMEMBERED = 128 };
 enum { FREE, WRITING, READY };
 
 static struct {

@@ -6,7 +6,7 @@
 #include <weir/abi/private.h>
 
 void weir__log_set(weir_log_fn *log, void *arg, enum weir_log_level level);
-/* Async-signal-safe, lock-free: kept, up to 8, for weir__log_flush. */
+/* Async-signal-safe, lock-free: kept, up to 32, for weir__log_flush. */
 void weir__log_later(const char *text);
 void weir__log_later_about(const char *what, const char *name);
 void weir__log_flush(void);

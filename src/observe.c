@@ -232,6 +232,19 @@ struct weir_observer *weir__observer_internal(void)
 	return &internal;
 }
 
+/* At its first report a series becomes known outside. Twice, where the segment is opened meanwhile, is harmless: the records
+ * are equal. */
+static void publish(const struct weir__instrument *i, const struct weir__series *s)
+{
+	struct weir__guard guard;
+
+	if (!weir__enter(&guard))
+		return;
+	weir__segment_ready();
+	weir__publish_series(i, s);
+	weir__leave(&guard);
+}
+
 static void report(struct weir_observer *observer, const struct weir_instrument *d, struct weir__series *s, bool floating, int64_t value,
                    double real)
 {
@@ -267,7 +280,8 @@ static void report(struct weir_observer *observer, const struct weir_instrument 
 		bits = (uint64_t)(int64_t)(scaled >= 9.2e18 ? 9.2e18 : scaled <= -9.2e18 ? -9.2e18 : scaled == scaled ? scaled : 0);
 	}
 	weir__store_relaxed(&block[s->cell % 512], bits);
-	weir__store_release(&s->round, observer->round);
+	if (weir__swap_acq_rel(&s->round, observer->round) == 0)
+		publish(i, s);
 	weir__store_relaxed(&i->reporting, observer->round);
 }
 

@@ -22,7 +22,7 @@ struct engine {
 	uint32_t stop;                    /* 1 from stop on (release; acquire) */
 	uint32_t flush_wanted, flush_done; /* numbers of flushes; done is a futex: release by the second thread */
 	uint64_t flush_deadline_ns;        /* relaxed: of the newest */
-	int flush_result;                  /* written before flush_done */
+	int flush_result;                  /* of the newest flush that is done: relaxed, before flush_done */
 	uint64_t next_tick_ns;             /* pumped: under pumping */
 	uint32_t pumping;                  /* 1 while a thread is in pump */
 	struct engine *former;             /* never freed: a flush or a stuck thread may still stand in it */
@@ -64,7 +64,6 @@ static void tick(struct engine *e)
 		weir__segment_owner(start_ticks, boot_id);
 		weir__leave(&guard);
 	}
-	weir__log_flush();
 }
 
 static void first_main(void *arg)
@@ -76,6 +75,9 @@ static void first_main(void *arg)
 		uint64_t next;
 
 		tick(e);
+		weir_private_gate_enter(); /* the host's log callback */
+		weir__log_flush();
+		weir_private_gate_leave();
 		next = weir__clock_ns() + e->options.tick_ns;
 		while (weir__load_acquire(&e->stop) == 0 && weir__load_acquire(&e->wake_first) == seen &&
 		       weir__futex_wait(&e->wake_first, seen, next))
@@ -83,16 +85,12 @@ static void first_main(void *arg)
 	}
 }
 
-/* One turn of what is not weir's: in foreign code, so behind the gate; and with the host's descriptors, which are that code's. */
+/* One turn of what is not weir's. On weir's thread that is behind the gate; with the host's descriptors, which are that
+ * code's. On the host's own thread (pumped) there is no gate: the host knows when it exits. */
 static int turn(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 {
-	int result;
-
-	weir_private_gate_enter();
 	weir__callbacks_run();
-	result = weir__exporters_run(all, deadline_ns, next_ns);
-	weir_private_gate_leave();
-	return result;
+	return weir__exporters_run(all, deadline_ns, next_ns);
 }
 
 static void second_main(void *arg)
@@ -103,10 +101,14 @@ static void second_main(void *arg)
 		uint32_t seen = weir__load_acquire(&e->wake_second), wanted = weir__load_acquire(&e->flush_wanted);
 		bool flushing = wanted != weir__load_relaxed(&e->flush_done);
 		uint64_t now = weir__clock_ns(), next = now + e->options.tick_ns;
-		int result = turn(flushing, flushing ? weir__load_relaxed(&e->flush_deadline_ns) : UINT64_MAX, &next);
+		int result;
+
+		weir_private_gate_enter();
+		result = turn(flushing, flushing ? weir__load_relaxed(&e->flush_deadline_ns) : UINT64_MAX, &next);
+		weir_private_gate_leave();
 
 		if (flushing) {
-			e->flush_result = result;
+			weir__store_relaxed(&e->flush_result, result);
 			weir__store_release(&e->flush_done, wanted);
 			weir__futex_wake(&e->flush_done, INT32_MAX);
 		}
@@ -114,7 +116,7 @@ static void second_main(void *arg)
 		       weir__futex_wait(&e->wake_second, seen, next))
 			;
 	}
-	e->flush_result = WEIR_EIO; /* who flushes while weir is shut down */
+	weir__store_relaxed(&e->flush_result, WEIR_EIO); /* who flushes while weir is shut down */
 	weir__store_release(&e->flush_done, weir__load_acquire(&e->flush_wanted));
 	weir__futex_wake(&e->flush_done, INT32_MAX);
 	weir_private_gate_enter();
@@ -245,7 +247,7 @@ int weir__pipeline_flush(uint64_t deadline_ns)
 		uint32_t done = weir__load_acquire(&e->flush_done);
 
 		if ((int32_t)(done - wanted) >= 0)
-			return e->flush_result;
+			return weir__load_relaxed(&e->flush_result);
 		if (!weir__futex_wait(&e->flush_done, done, deadline_ns) &&
 		    (int32_t)(weir__load_acquire(&e->flush_done) - wanted) < 0)
 			return WEIR_ETIMEOUT;
@@ -268,13 +270,12 @@ int weir__pipeline_pump(uint64_t budget_ns, uint64_t *next_ns)
 	if (now >= e->next_tick_ns) {
 		e->next_tick_ns = now + e->options.tick_ns;
 		tick(e);
+		weir__log_flush();
 		next = e->next_tick_ns;
 		turn(false, budget_ns > UINT64_MAX - now ? UINT64_MAX : now + budget_ns, &next);
 	} else {
 		next = e->next_tick_ns;
-		weir_private_gate_enter();
 		weir__exporters_run(false, budget_ns > UINT64_MAX - now ? UINT64_MAX : now + budget_ns, &next);
-		weir_private_gate_leave();
 	}
 	weir__store_release(&e->pumping, 0u);
 	now = weir__clock_ns();

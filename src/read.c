@@ -95,7 +95,7 @@ struct weir_distribution weir_histogram_series_read(struct weir_histogram_series
 		uint64_t n = weir__cell_sum(h.cell_ + 1 + b);
 
 		d.count += n;
-		if (b < shape->bounds_count && shape->bounds[b] <= shape->slo_threshold)
+		if (b < shape->bounds_count && shape->slo_threshold != 0 && shape->bounds[b] <= shape->slo_threshold)
 			d.good += n;
 	}
 	d.sum_low = weir__cell_sum(h.cell_);

@@ -73,7 +73,9 @@ static bool populate(uint32_t page)
 	if (!done && errno == EINVAL) { /* before Linux 5.14 */
 		if (seg.fd < 0)
 			done = true; /* private memory: as any other of the process */
-		else if (still_ours())
+		else if (!still_ours()) /* the host, or a thread with descriptors of its own: a memfd's room is the machine's memory */
+			done = true;
+		else
 			done = fallocate(seg.fd, 0, (off_t)page * WEIR_SEGMENT_PAGE, WEIR_SEGMENT_PAGE) == 0;
 	}
 	if (done)

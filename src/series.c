@@ -12,7 +12,8 @@
 #include <string.h>
 
 static struct {
-	uint64_t cleaned, cut, series; /* readers: any, relaxed: figures */
+	uint64_t cleaned, cut; /* writers: any, relaxed adds */
+	uint64_t series;       /* readers: any, relaxed: a figure */
 	uint64_t words[WEIR__KEY_WORDS_MAX]; /* scratch of the lock's holder */
 	char text[WEIR__LABELS_MAX][WEIR__VALUE_MAX + 8];
 } making;
@@ -242,6 +243,41 @@ struct weir__instrument *weir__instrument_of(const struct weir_instrument *d)
 	return i;
 }
 
+static void count_mended(uint64_t cleaned, uint64_t cut)
+{
+	if (cleaned != 0)
+		weir__add_relaxed(&making.cleaned, cleaned);
+	if (cut != 0)
+		weir__add_relaxed(&making.cut, cut);
+}
+
+/* Values that must be mended, on the stack: the series is found without the lock where it exists, and past the cap. NULL: the
+ * lock is needed; so it is for long lists. */
+static struct weir__series *find_mended(const struct weir__instrument *i, const struct weir_str *values, size_t count)
+{
+	uint64_t words[WEIR__KEY_WORDS] = {0}, hash = 0, cleaned = 0, cut = 0;
+	struct weir__series *s;
+	uint32_t n = 0;
+
+	for (size_t k = 0; k < count; k++) {
+		struct weir__mended how = {false, false};
+		char text[WEIR__VALUE_MAX + 1];
+		size_t len = weir__value_mend(text, values[k], &how);
+
+		n = weir__key_append(words, n, WEIR__KEY_WORDS, &hash, weir_str_n(text, len));
+		if (n == 0)
+			return NULL;
+		cleaned += how.cleaned;
+		cut += how.cut;
+	}
+	s = n != 0 ? weir__series_find(i, words, n, weir__hash_end(hash)) : NULL;
+	if (s == NULL && weir__load_relaxed(&i->full))
+		s = weir__load_acquire(&i->overflow);
+	if (s != NULL)
+		count_mended(cleaned, cut);
+	return s;
+}
+
 static struct weir__series *make_mended(struct weir__instrument *i, const struct weir_str *values, size_t count)
 {
 	struct weir_str mended[WEIR__LABELS_MAX];
@@ -257,10 +293,7 @@ static struct weir__series *make_mended(struct weir__instrument *i, const struct
 
 		mended[k] = weir_str_n(making.text[k], weir__value_mend(making.text[k], values[k], &how));
 		words = weir__key_append(making.words, words, WEIR__KEY_WORDS_MAX, &hash, mended[k]);
-		if (how.cleaned)
-			weir__store_relaxed(&making.cleaned, making.cleaned + 1);
-		if (how.cut)
-			weir__store_relaxed(&making.cut, making.cut + 1);
+		count_mended(how.cleaned, how.cut);
 	}
 	hash = weir__hash_end(hash);
 	s = weir__series_find(i, making.words, words, hash);
@@ -280,6 +313,8 @@ static __attribute__((noinline)) struct weir__series *missed(struct weir__instru
 
 	if (weir__load_relaxed(&i->full) && words_count != 0 && weir__key_is_plain(words, words_count))
 		s = weir__load_acquire(&i->overflow);
+	else if (words_count == 0 || !weir__key_is_plain(words, words_count))
+		s = find_mended(i, values, count);
 	if (s == NULL)
 		s = make_mended(i, values, count);
 	if (s != NULL && s->overflow && !weir_cell_add_(i->folded_cell, 1)) {
@@ -382,6 +417,9 @@ void weir__publish_series(const struct weir__instrument *i, const struct weir__s
 	} record;
 	uint32_t count = s->values != NULL ? i->labels_count : 0;
 
+	/* What a callback reports exists once it is reported, and then it is known whether it is a double. */
+	if ((i->kind == WEIR_OBSERVED_COUNTER_KIND || i->kind == WEIR_OBSERVED_GAUGE_KIND) && weir__load_acquire(&s->round) == 0)
+		return;
 	memset(&record, 0, sizeof record);
 	for (uint32_t k = 0; k < count; k++) {
 		record.values[k] = weir__segment_string(s->values[k].ptr, s->values[k].len);

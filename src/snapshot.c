@@ -311,7 +311,7 @@ static void show_histogram(struct weir_series *series, const struct seen_family 
 	series->count = series->good = 0;
 	for (uint32_t b = 0; b <= shape->bounds_count; b++) {
 		series->count += cells[1 + b];
-		if (b < shape->bounds_count && shape->bounds[b] <= shape->slo_threshold)
+		if (b < shape->bounds_count && shape->slo_threshold != 0 && shape->bounds[b] <= shape->slo_threshold)
 			series->good += cells[1 + b];
 	}
 	(void)s;

@@ -133,11 +133,18 @@ static void close_gate(void)
 	uint64_t deadline = weir__clock_ns() + WEIR_MS(GATE_WAIT_MS);
 	uint32_t inside;
 
-	if (wiped == NULL)
+	if (wiped == NULL || weir__load_seq(&wiped->gate_closed) != 0) /* registered again by each exporter: the first one waits */
 		return;
 	weir__store_seq(&wiped->gate_closed, 1u);
 	while ((inside = weir__load_seq(&wiped->gate_inside)) != 0 && weir__clock_ns() < deadline)
 		weir__futex_wait(&wiped->gate_inside, inside, deadline);
+}
+
+bool weir__exiting(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	return wiped != NULL && weir__load_seq(&wiped->gate_closed) != 0;
 }
 
 void weir_private_gate_at_exit(void)

@@ -1,8 +1,9 @@
 /* weir-prometheus: the endpoint's thread. See endpoint.h. Layer: exporter, I/O.
  *
- * It is told to end by a signal that is blocked, in this thread as in all of weir's, and read from a descriptor
- * here: the host has no handler run, and lends no descriptor of its own. The gate is held while in libmicrohttpd,
- * never while waiting. */
+ * It is told to end by a signal to it alone, which is blocked here as in all of weir's threads, and seen through a
+ * descriptor: the host has no handler run, and lends no descriptor of its own. The signal is looked at and never read,
+ * since what is read there may be the process', and is the host's. The gate is held while in libmicrohttpd, never while
+ * waiting. */
 #define _GNU_SOURCE
 #include "endpoint.h"
 
@@ -25,6 +26,7 @@ enum {
 	REQUEST_BYTES = 16 * 1024, /* a request's headers, and an answer's: more is 431 */
 	ACCEPT_MOST = 64, /* at once, then those that are there are looked at */
 };
+#define WAKE_PAUSE_NS WEIR_MS(50) /* where that signal waits for the host, and is not ours */
 #define ACCEPT_PAUSE_NS WEIR_MS(100) /* where the system has no descriptor, or no memory, for one more */
 
 struct server {
@@ -36,7 +38,7 @@ struct server {
 	int wake;
 	int listeners[WEIR__LISTEN_MOST];
 	unsigned listeners_count;
-	uint64_t accept_after; /* 0: now */
+	uint64_t accept_after, wake_after; /* not looked at until then */
 	bool draining;
 };
 
@@ -208,12 +210,8 @@ static bool is_over(struct server *server, uint64_t now)
 	if (__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) == 0)
 		return false;
 	if (!server->draining) {
-		struct signalfd_siginfo info;
-
 		server->draining = true;
 		close_listeners(server);
-		while (read(server->wake, &info, sizeof info) > 0)
-			;
 		run_daemon(server); /* requests that are there already */
 	}
 	return now >= e->drain_until || !weir__connections_answering(&server->connections);
@@ -234,40 +232,47 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static void turn(struct server *server, int epoll)
+/* When something is due that no descriptor tells of. *pending: libmicrohttpd has work that does not wait. */
+static uint64_t next_event(struct server *server, uint64_t now, bool *pending)
 {
-	struct pollfd fds[2 + WEIR__LISTEN_MOST] = {{.fd = server->wake, .events = POLLIN},
-	                                            {.fd = epoll, .events = POLLIN}};
-	uint64_t now = weir_private_clock_ns(), next;
+	uint64_t next = weir__connections_sweep(&server->connections, now);
 	MHD_UNSIGNED_LONG_LONG ms;
-	unsigned listeners;
-	bool pending;
 
-	next = weir__connections_sweep(&server->connections, now);
 	weir_private_gate_enter();
 	next = earlier(next, weir__answers_expire(&server->answers, now));
-	pending = MHD_get_timeout(server->daemon, &ms) == MHD_YES;
+	*pending = MHD_get_timeout(server->daemon, &ms) == MHD_YES;
 	weir_private_gate_leave();
-	if (pending)
+	if (*pending)
 		next = earlier(next, ms < 3600000 ? now + WEIR_MS((uint64_t)ms) : now + WEIR_S(3600));
 	if (server->draining)
 		next = earlier(next, server->endpoint->drain_until);
-	if (server->accept_after != 0 && now >= server->accept_after)
-		server->accept_after = 0;
-	if (server->accept_after != 0)
+	if (now < server->accept_after)
 		next = earlier(next, server->accept_after);
-	listeners = server->accept_after == 0 ? server->listeners_count : 0;
+	if (now < server->wake_after)
+		next = earlier(next, server->wake_after);
+	return next;
+}
+
+static void turn(struct server *server, int epoll)
+{
+	struct pollfd fds[2 + WEIR__LISTEN_MOST] = {{.fd = epoll, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	uint64_t now = weir_private_clock_ns(), next;
+	unsigned listeners = 0;
+	bool pending;
+
+	next = next_event(server, now, &pending);
+	if (!server->draining && now >= server->wake_after)
+		fds[1].fd = server->wake;
+	if (now >= server->accept_after)
+		listeners = server->listeners_count;
 	for (unsigned i = 0; i < listeners; i++)
 		fds[2 + i] = (struct pollfd){.fd = server->listeners[i], .events = POLLIN};
 	if (poll(fds, 2 + listeners, wait_until(next, now)) < 0)
 		return;
-	if (fds[1].revents != 0 || pending)
+	if (fds[0].revents != 0 || pending)
 		run_daemon(server);
-	if (fds[0].revents != 0) { /* is_over looks at stop */
-		struct signalfd_siginfo info;
-
-		while (read(server->wake, &info, sizeof info) > 0)
-			;
+	if (fds[1].revents != 0) { /* stop is looked at next; where it is not set, the signal is the host's */
+		server->wake_after = weir_private_clock_ns() + WAKE_PAUSE_NS;
 		return;
 	}
 	for (unsigned i = 0; i < listeners; i++)

@@ -20,6 +20,7 @@ static struct {
 	struct weir__endpoint *endpoint;
 	struct weir_private_thread *thread;
 	uint16_t port; /* relaxed */
+	uint32_t gate_registered; /* once, and a forked child inherits it */
 } serve;
 
 static uint64_t word(enum state state)
@@ -218,7 +219,8 @@ int weir_prometheus_start(const struct weir_prometheus_options *options)
 		set(NONE);
 		return error;
 	}
-	weir_private_gate_at_exit(); /* behind what libmicrohttpd has registered by now */
+	if (__atomic_exchange_n(&serve.gate_registered, 1, __ATOMIC_RELAXED) == 0)
+		weir_private_gate_at_exit(); /* behind what libmicrohttpd has registered by now */
 	weir_private_on_shutdown(stop);
 	set(RUNNING);
 	if (weir_private_started())

@@ -16,8 +16,9 @@ struct weir_exporter_options { /* each callback is told its time; what it does n
 	void (*closed)(void *arg); /* the last call: arg may go. May be NULL */
 };
 
-/* Threads: any. Signals: no. Blocks: no. Allocates: yes. Owns: name is copied; arg is the exporter's until closed, which is
- * called also where new fails. Errors: WEIR_EINVAL, WEIR_ENOMEM, WEIR_ELIMIT (64 exporters). */
+/* An exporter that lies in a module is destroyed before the module is unloaded.
+ * Threads: any. Signals: no. Blocks: while another sets up. Allocates: yes. Owns: name is copied; arg is the exporter's until
+ * closed, which is called also where new fails. Errors: WEIR_EINVAL, WEIR_ENOMEM, WEIR_ELIMIT (64 exporters). */
 WEIR_API int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporter_options *options);
 /* Flushes this one a last time, then closes it.
  * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: takes it.

@@ -14,8 +14,8 @@ enum weir_log_level {
 	WEIR_LOG_INFO,
 	WEIR_LOG_DEBUG,
 };
-/* Takes a line without its newline. From any thread of yours that sets things up and from weir's; never from a record, never
- * under a lock; each message at most once a minute. It may record, and may not set up. */
+/* Takes a line without its newline. From any thread of yours that sets things up and from weir's; never from a record; each
+ * message at most once a minute. It may record and read, and may not set up. It should be quick: the tick waits for it. */
 typedef void weir_log_fn(void *arg, enum weir_log_level level, const char *text);
 
 struct weir_options { /* what is set wins over its OTEL_ variable */
@@ -33,7 +33,8 @@ struct weir_options { /* what is set wins over its OTEL_ variable */
 
 /* Starts weir's thread, which looks after dead threads' shards and runs exporters. A second call changes nothing and is
  * WEIR_OK; after weir_shutdown it starts again. All signals stay with the host's threads.
- * Threads: any. Signals: no. Blocks: no. Allocates: yes. Owns: text and attributes are copied; log_arg is the caller's.
+ * Threads: any. Signals: no. Blocks: while another sets up. Allocates: yes. Owns: text and attributes are copied; log_arg is
+ * the caller's.
  * Errors: WEIR_EINVAL (options), WEIR_ENOMEM (no thread could be had). */
 WEIR_API int weir_init(const struct weir_options *options);
 
@@ -43,13 +44,16 @@ WEIR_API int weir_init(const struct weir_options *options);
  * Allocates: yes. Owns: nothing. Errors: WEIR_EINVAL (weir has its own thread, or is not started). */
 WEIR_API int weir_pump(uint64_t budget_ns, uint64_t *next_ns);
 
-/* Every exporter sends what is recorded by now. WEIR_OK: all delivered.
- * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: nothing.
- * Errors: WEIR_ETIMEOUT, WEIR_EIO (an exporter failed), WEIR_EINVAL (not started). */
+/* Every exporter sends what is recorded by now. WEIR_OK: all delivered. With no_thread your callbacks and exporters run in this
+ * call, for as long as they take.
+ * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most, but with no_thread. Allocates: with
+ * no_thread. Owns: nothing.
+ * Errors: WEIR_ETIMEOUT (at once where exit has begun, and weir's threads have stopped for it), WEIR_EIO (an exporter failed),
+ * WEIR_EINVAL (not started). */
 WEIR_API int weir_flush(uint64_t timeout_ns);
 
 /* Flushes, then stops weir's threads and closes the exporters. Twice is harmless; recording and reading go on.
- * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: nothing.
+ * Threads: any but a callback's or an exporter's. Signals: no. Blocks: as weir_flush. Allocates: as weir_flush. Owns: nothing.
  * Errors: as weir_flush; after WEIR_ETIMEOUT what is stuck is left behind, and does no harm. */
 WEIR_API int weir_shutdown(uint64_t timeout_ns);
 
@@ -67,7 +71,8 @@ WEIR_API int weir_thread_attach(void);
 struct weir_status {
 	WEIR_SIZE_(weir_status);
 	const char *home; /* where the cells are: "memfd", "private: memfd_create was refused", "none yet" */
-	uint64_t instruments, refused, series, overflowed; /* overflowed: records that went to an overflow series */
+	uint64_t instruments, refused, series;
+	uint64_t overflowed; /* look-ups that met a cap: each record with labels in the call, and each handle */
 	uint64_t segment_bytes, heap_bytes;                /* in use: the segment's pages; the registry, tables and the like */
 	uint64_t shards, blocks;
 	uint64_t dropped_records; /* the sum of those below */

@@ -122,8 +122,8 @@ WEIR_API int weir_instrument_configure(const char *name, const struct weir_instr
  * is any UTF-8; invalid bytes and control characters but newline become U+FFFD, and what is over 1024 bytes is cut at a
  * character; both are counted, and values equal afterwards are one series. Past the cap (2000 series) values go to the
  * overflow series, labelled otel_metric_overflow="true", and are counted there. NULL is the empty value.
- * Threads: any. Signals: safe. Blocks: no, once the series exists and the thread has used its block; a series' first use
- * takes the registry's lock, held for microseconds. Allocates: no, likewise; first use takes weir's own pages. Owns: values
+ * Threads: any. Signals: safe. Blocks: no, once the series exists and the thread has used its block; a series' first use, and
+ * a list of values of over 512 bytes, take the registry's lock, held for microseconds. Allocates: no, likewise; first use takes weir's own pages. Owns: values
  * are copied. Errors: none; a wrong number of values, a refused instrument, memory's end: dropped and counted.
  * ctx: the request that the record belongs to, or NULL for none. */
 struct weir_ctx;
@@ -249,7 +249,7 @@ WEIR_API uint64_t weir_stopwatch_record(const struct weir_stopwatch *w, const st
 WEIR_API uint64_t weir_stopwatch_record_series(const struct weir_stopwatch *w, struct weir_histogram_series s);
 
 /* ---- callbacks: what the host keeps by itself is read when it is looked at --------------------------------------------
- * A callback reports any number of instruments, as they are at one moment. It runs once a tick on weir's second thread,
+ * A callback reports any number of instruments, as they are at one moment. It runs once a tick, and at each flush, on weir's second thread,
  * which the first callback starts (or in weir_pump), under no lock; it may register instruments and callbacks. A series that
  * was reported before, but not in the newest round that reported its instrument, is no longer exported. destroy waits for a
  * run in progress, except from within it.

@@ -133,8 +133,6 @@ struct alone {
 	struct alone *next;
 };
 static struct alone *alone_first;
-static unsigned threads_at_start;
-static inline unsigned threads_now(void);
 
 #define ALONE(test)                                                                                                    \
 	static void test##_body(void);                                                                                 \
@@ -189,7 +187,6 @@ static inline int alone_body(const char *name)
 		if (strcmp(a->name, name) == 0) {
 			alarm(ALONE_SECONDS);
 			alone_running = true;
-			threads_at_start = threads_now();
 			a->run();
 			return 0;
 		}
@@ -224,7 +221,6 @@ static inline void in_child(void (*run)(void))
 	child = fork();
 	if (child == 0) {
 		alarm(ALONE_SECONDS / 2);
-		threads_at_start = threads_now();
 		run();
 		_exit(0);
 	}
@@ -289,22 +285,26 @@ static inline void in_threads(unsigned count, void *(*run)(void *), void *arg)
 		end_thread(threads[i]);
 }
 
-static inline unsigned threads_now(void)
+/* How many threads have a name that begins so; "": all. A sanitizer may have one of its own, named as the program. */
+static inline unsigned threads_named(const char *begin)
 {
 	DIR *dir = opendir("/proc/self/task");
 	unsigned count = 0;
 
 	assert_non_null(dir);
-	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-		count += entry->d_name[0] != '.';
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+		file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+		if (file == NULL)
+			continue;
+		count += fgets(name, sizeof name, file) != NULL && strncmp(name, begin, strlen(begin)) == 0;
+		fclose(file);
+	}
 	closedir(dir);
 	return count;
-}
-
-/* Threads beyond those that the process began with: a sanitizer may have one of its own. */
-static inline unsigned threads_more(void)
-{
-	return threads_now() - threads_at_start;
 }
 
 /* ---- what weir says ---- */
@@ -319,7 +319,7 @@ static inline struct weir_status status_now(void)
 	return status;
 }
 
-enum { SAID_MAX = 64 };
+enum { SAID_MAX = 128 };
 struct said {
 	pthread_mutex_t lock;
 	unsigned count;

@@ -71,7 +71,7 @@ ALONE(they_say_what_the_status_says)
 	assert_int_equal(value(snapshot, "weir_instruments", NULL), status.instruments);
 	assert_int_equal(value(snapshot, "weir_instruments_refused_total", NULL), 1);
 	assert_int_equal(value(snapshot, "weir_series", NULL), status.series);
-	assert_int_equal(value(snapshot, "weir_overflowed_records_total", "health_folds"), 3);
+	assert_int_equal(value(snapshot, "weir_overflowed_lookups_total", "health_folds"), 3);
 	assert_int_equal(value(snapshot, "weir_dropped_records_total", "refused"), 1);
 	assert_int_equal(value(snapshot, "weir_dropped_records_total", "value"), 2);
 	assert_int_equal(value(snapshot, "weir_dropped_records_total", "labels"), 3);

@@ -67,7 +67,7 @@ static void refused(const struct weir_options *o)
 	assert_int_equal(weir_init(o), WEIR_EINVAL);
 	assert_false(weir_private_started());
 	assert_int_equal(weir_flush(0), WEIR_EINVAL);
-	WITHIN_MS(5000, threads_more() == 0); /* of a former case: join returns a little before the system says so */
+	WITHIN_MS(5000, threads_named("weir") == 0); /* of a former case: join returns a little before the system says so */
 }
 
 static void taken(const struct weir_options *o)
@@ -179,7 +179,7 @@ ALONE(recording_needs_no_init)
 	weir_histogram_record(&histogram, 6);
 	assert_int_equal(weir_counter_read(&counter), 3);
 	assert_string_equal(status_now().home, "memfd");
-	assert_int_equal(threads_more(), 0);
+	assert_int_equal(threads_named("weir"), 0);
 }
 
 ALONE(before_init_nothing_is_started)
@@ -192,7 +192,7 @@ ALONE(before_init_nothing_is_started)
 	assert_int_equal(weir_shutdown(WEIR_S(1)), WEIR_OK);
 	assert_false(weir_private_started());
 	assert_false(weir_private_pumped());
-	assert_int_equal(threads_more(), 0);
+	assert_int_equal(threads_named("weir"), 0);
 }
 
 ALONE(a_second_init_changes_nothing)
@@ -205,10 +205,10 @@ ALONE(a_second_init_changes_nothing)
 
 	o.service_name = "first";
 	assert_int_equal(weir_init(&o), WEIR_OK);
-	threads = threads_more();
+	threads = threads_named("weir");
 	assert_int_equal(weir_init(&other), WEIR_OK);
 	assert_int_equal(weir_init(NULL), WEIR_OK);
-	assert_int_equal(threads_more(), threads);
+	assert_int_equal(threads_named("weir"), threads);
 	assert_false(weir_private_pumped());
 	weir_private_log(WEIR_LOG_WARN, "still heard");
 	assert_int_equal(said_times("still heard"), 1);
@@ -234,7 +234,7 @@ ALONE(it_ends_and_begins_again_any_number_of_times)
 		assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
 		assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
 		assert_int_equal(weir_flush(WEIR_S(10)), WEIR_EINVAL);
-		WITHIN_MS(5000, threads_more() == 0); /* join returns a little before the system says so */
+		WITHIN_MS(5000, threads_named("weir") == 0); /* join returns a little before the system says so */
 		weir_counter_add(&counter, 1);
 	}
 	assert_int_equal(weir_counter_read(&counter), 60);
@@ -280,10 +280,10 @@ ALONE(many_threads_may_begin_and_end_it)
 {
 	in_threads(8, init_at_once, NULL);
 	assert_true(weir_private_started());
-	WITHIN_MS(5000, threads_more() == 1);
+	WITHIN_MS(5000, threads_named("weir") == 1);
 	in_threads(8, shut_down_at_once, NULL);
 	assert_false(weir_private_started());
-	WITHIN_MS(5000, threads_more() == 0);
+	WITHIN_MS(5000, threads_named("weir") == 0);
 }
 
 /* What went wrong before there was anybody to tell is told at init. */
@@ -416,12 +416,12 @@ static void child_begins_again(void)
 	assert_int_equal(weir_private_generation(), 2);
 	assert_int_equal(weir_flush(0), WEIR_EINVAL);
 	assert_int_equal(weir_shutdown(0), WEIR_OK);
-	assert_int_equal(threads_more(), 0);
+	assert_int_equal(threads_named("weir"), 0);
 	weir_counter_add(&counter, 5);
 	assert_int_equal(weir_after_fork(), WEIR_OK);
 	assert_int_equal(weir_after_fork(), WEIR_OK);
 	assert_true(weir_private_started());
-	WITHIN_MS(5000, threads_more() == 1);
+	WITHIN_MS(5000, threads_named("weir") == 1);
 	weir_counter_add(&counter, 5);
 	assert_int_equal(weir_counter_read(&counter), 10);
 	assert_int_equal(weir_flush(WEIR_S(10)), WEIR_OK);
@@ -437,7 +437,7 @@ static void child_inits(void)
 	o.no_thread = true; /* also by options of its own */
 	assert_int_equal(weir_init(&o), WEIR_OK);
 	assert_true(weir_private_pumped());
-	assert_int_equal(threads_more(), 0);
+	assert_int_equal(threads_named("weir"), 0);
 }
 
 ALONE(a_child_begins_again_when_it_says_so)

@@ -19,7 +19,7 @@ WEIR_API void weir_private_gate_enter(void);
 WEIR_API void weir_private_gate_leave(void);
 WEIR_API void weir_private_gate_at_exit(void);
 
-/* One line to the log callback; each format at most once a minute. Never under a lock, never from a record. */
+/* One line to the log callback; each message at most once a minute. Never from a record, nor under a lock that one takes. */
 WEIR_API void weir_private_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Runs at weir_shutdown, with the time that is left; one function (the endpoint's). NULL takes it away. */

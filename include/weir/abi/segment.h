@@ -8,7 +8,7 @@
  * Reading. Check magic, major, endian, page_bytes; the segment counts while generation_begin and generation_end are equal
  * and not 0. Read pages_used (acquire), then entries below it whose type is not 0 (acquire). Descriptor pages hold records
  * one after the other, each of its own size, until a size of 0 (acquire) or the page's end; a series may stand before its
- * instrument, and of two instruments with one id the later counts. Strings are {length, bytes, NUL}.
+ * instrument; of two instruments with one id, and of two series with one first cell, the later counts. Strings are {length, bytes, NUL}.
  * A cell is a u64: cell n is word n % 512 of block n / 512. A block has a page for each thread that used it: a counter is the
  * sum over them, modulo 2^64; follow blocks[b].first, then next, bounded by pages_used. Levels have one page, whose word is
  * the value. A histogram is its sum, then bounds_count + 1 buckets. Words are read relaxed, each consistent on its own.
@@ -65,7 +65,7 @@ struct weir_segment_header {
 	uint64_t structure_epoch;                 /* counts every descriptor published */
 	uint64_t heartbeat_ns;                    /* CLOCK_MONOTONIC of the last tick; 0: nobody ticks */
 	uint64_t totals_time_ns;                  /* wall clock of the totals; 0: none published */
-	uint64_t records_dropped, records_overflowed; /* as of the last tick */
+	uint64_t records_dropped, records_overflowed; /* as of the last tick; overflowed: look-ups that met a cap */
 	uint32_t pages_used;                      /* entries of the directory to look at */
 	uint32_t areas_count;
 	struct weir_segment_area areas[8];
