@@ -3,6 +3,7 @@
 #include "registry.h"
 
 #include "atomic.h"
+#include "label.h"
 #include "log.h"
 #include "observe.h"
 #include "pages.h"
@@ -82,74 +83,86 @@ static bool take_options(struct weir_instrument_options *taken, const struct wei
 	return true;
 }
 
+/* What the instrument's makers are given, made at the first time and kept: it speaks of the registry's copies. With the lock
+ * held; NULL: no memory. */
+static const struct weir_instrument *handed_out(struct weir__instrument *i, const struct weir_instrument *definition)
+{
+	struct weir_instrument *d;
+	struct weir_state *state;
+	const char **text;
+
+	if (i->made != NULL)
+		return i->made;
+	d = weir__pages_take(sizeof *d + sizeof *state + (i->labels_count + 3u) * sizeof *text);
+	if (d == NULL)
+		return NULL;
+	state = (struct weir_state *)(void *)(d + 1);
+	text = (const char **)(void *)(state + 1);
+	*d = *definition;
+	*state = *definition->state_;
+	text[0] = i->name;
+	text[1] = i->help;
+	for (size_t k = 0; k < i->labels_count; k++)
+		text[2 + k] = i->labels[k];
+	d->state_ = state;
+	d->text_ = text;
+	d->shape_ = NULL;
+	d->shape_words_ = 0;
+	i->made = d;
+	return d;
+}
+
+static int refused_with(const char *name, const char *fault)
+{
+	weir_private_log(WEIR_LOG_ERROR, "%.80s is refused: %s", name != NULL ? name : "(null)", fault);
+	return WEIR_EINVAL;
+}
+
 /* Every kind's first member is its struct weir_instrument, so that one function makes them all. */
 static int create(const struct weir_instrument **made, unsigned kind, WEIR_DEFINITION_)
 {
 	static struct weir_state refused_state = {&weir_layout_none_v1, NULL, 0, 1};
 	static const char *const refused_text[] = {"refused", "", NULL};
 	static const struct weir_instrument refused = {&refused_state, refused_text, NULL, 0, 0, 1, 0, 0, 0};
+	const char *text[WEIR__LABELS_MAX + 3] = {name, help};
+	struct weir_state state = {kind == WEIR_HISTOGRAM_KIND ? &weir_layout_none_v1 : NULL, NULL, 0, 0};
+	struct weir_instrument d = {&state, text, NULL, 0, 0, 1, (uint8_t)kind, 0, 0};
+	const struct weir_instrument *kept = NULL;
 	struct weir_instrument_options taken;
 	struct weir__refusal why = {WEIR_OK, ""};
 	uint64_t words[SHAPE_WORDS];
-	size_t labels_count = 0, text_bytes;
-	struct weir_instrument *d;
-	struct weir_state *state;
+	struct weir__instrument *i;
 	struct weir__guard guard;
-	const char **text;
 
 	*made = &refused;
-	while (labels != NULL && labels[labels_count] != NULL)
-		labels_count++;
-	if (!take_options(&taken, options) || labels_count > 1000 || taken.bounds_count > 1000 || help == NULL) {
-		weir_private_log(WEIR_LOG_ERROR, "%.80s is refused: %s", name != NULL ? name : "(null)",
-		                 help == NULL ? "it has no help text" : "its options are not of a size that this version knows");
-		return WEIR_EINVAL;
-	}
-	if (taken.bounds_count > WEIR__BOUNDS_MAX) {
-		weir_private_log(WEIR_LOG_ERROR, "%.80s is refused: more than 62 bounds", name != NULL ? name : "(null)");
-		return WEIR_EINVAL;
+	if (help == NULL)
+		return refused_with(name, "it has no help text");
+	if (!take_options(&taken, options))
+		return refused_with(name, "its options are not of a size that this version knows");
+	if (taken.bounds_count > WEIR__BOUNDS_MAX)
+		return refused_with(name, "more than 62 bounds");
+	if ((unsigned)taken.unit > WEIR_RATIO)
+		return refused_with(name, "its unit is unknown");
+	for (; labels != NULL && labels[d.labels_] != NULL && d.labels_ <= WEIR__LABELS_MAX; d.labels_++)
+		if (d.labels_ < WEIR__LABELS_MAX) /* one too many is refused by name, with the others that are */
+			text[2 + d.labels_] = labels[d.labels_];
+	d.unit_ = (uint8_t)taken.unit;
+	if (kind == WEIR_HISTOGRAM_KIND) {
+		d.shape_ = words;
+		d.shape_words_ = (uint16_t)shape_words(words, &taken);
 	}
 	if (!weir__enter(&guard))
 		return WEIR_ENOMEM;
-	text_bytes = (labels_count + 3) * sizeof *text;
-	d = weir__pages_take(sizeof *d + sizeof *state + text_bytes);
-	if (d == NULL) {
-		weir__leave(&guard);
-		return WEIR_ENOMEM;
-	}
-	state = (struct weir_state *)(void *)(d + 1);
-	text = (const char **)(void *)(state + 1);
-	text[0] = name;
-	text[1] = help;
-	for (size_t i = 0; i < labels_count; i++)
-		text[2 + i] = labels[i];
-	state->layout_ = kind == WEIR_HISTOGRAM_KIND ? &weir_layout_none_v1 : NULL;
-	d->state_ = state;
-	d->text_ = text;
-	d->labels_ = (uint16_t)labels_count;
-	d->abi_ = 1;
-	d->kind_ = (uint8_t)kind;
-	d->unit_ = (uint8_t)taken.unit;
-	if (kind == WEIR_HISTOGRAM_KIND) {
-		d->shape_ = words;
-		d->shape_words_ = (uint16_t)shape_words(words, &taken);
-	}
-	if (weir__register(d, &taken, &why) != NULL) {
-		const struct weir__instrument *i = state->series_;
-
-		/* from here on it speaks of the registry's copies */
-		text[0] = i->name;
-		text[1] = i->help;
-		for (size_t k = 0; k < labels_count; k++)
-			text[2 + k] = i->labels[k];
-		d->shape_ = NULL;
-		d->shape_words_ = 0;
-		*made = d;
-	}
+	i = weir__register(&d, &taken, &why);
+	if (i != NULL)
+		kept = handed_out(i, &d);
 	weir__leave(&guard);
 	if (why.error != WEIR_OK)
 		weir_private_log(WEIR_LOG_ERROR, "%s", why.text);
-	return why.error;
+	if (kept == NULL)
+		return why.error != WEIR_OK ? why.error : WEIR_ENOMEM;
+	*made = kept;
+	return WEIR_OK;
 }
 
 int weir_counter_create(const struct weir_counter **counter, WEIR_DEFINITION_)

@@ -2,6 +2,7 @@
  * functions run under none. */
 #include "atomic.h"
 #include "environment.h"
+#include "gate.h"
 #include "pipeline.h"
 #include "snapshot.h"
 
@@ -133,6 +134,7 @@ static void close_one(struct weir__wiped *wiped, struct weir_exporter *e)
 {
 	bool abandoned;
 
+	weir__gate_pass();
 	if (e->closed != NULL)
 		e->closed(e->arg);
 	weir__lock(&wiped->life);
@@ -183,6 +185,11 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		bool last;
 		int error;
 
+		if (exporters.list[at] == NULL)
+			continue;
+		weir__unlock(&wiped->life);
+		weir__gate_pass();
+		weir__lock(&wiped->life);
 		if (all && !wait_for(wiped, at, deadline_ns))
 			result = result == WEIR_OK ? WEIR_ETIMEOUT : result;
 		e = exporters.list[at];
@@ -201,6 +208,10 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 			*next_ns = e->due_ns;
 		weir__unlock(&wiped->life);
 		left = deadline_ns > now ? deadline_ns - now : 0;
+		if (last) { /* its last words are of now */
+			weir_snapshot_destroy(snapshot);
+			snapshot = NULL;
+		}
 		error = snapshot == NULL ? weir_snapshot_new(&snapshot) : WEIR_OK;
 		if (error == WEIR_OK)
 			error = e->metrics(e->arg, snapshot, left < e->interval_ns || all ? left : e->interval_ns);
@@ -241,7 +252,7 @@ int weir_exporter_destroy(struct weir_exporter *e, uint64_t timeout_ns)
 	uint32_t at = 0;
 	int result;
 
-	if (e == NULL || wiped == NULL)
+	if (e == NULL || wiped == NULL || weir__gate_is_mine()) /* from within a callback or an exporter it would wait for itself */
 		return WEIR_EINVAL;
 	weir__lock(&wiped->life);
 	while (at < EXPORTERS_MAX && exporters.list[at] != e)
@@ -251,6 +262,11 @@ int weir_exporter_destroy(struct weir_exporter *e, uint64_t timeout_ns)
 		return WEIR_EINVAL;
 	}
 	e->closing = true;
+	if (weir__exiting() && !weir__pipeline_is_pumped()) { /* its thread has stopped for good */
+		e->abandoned = true;
+		weir__unlock(&wiped->life);
+		return WEIR_ETIMEOUT;
+	}
 	weir__unlock(&wiped->life);
 	if (!weir__pipeline_runs() || weir__pipeline_is_pumped()) { /* nobody else's thread will */
 		uint64_t next = UINT64_MAX;

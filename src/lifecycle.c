@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "atomic.h"
 #include "environment.h"
+#include "gate.h"
 #include "log.h"
 #include "pages.h"
 #include "pipeline.h"
@@ -207,6 +208,8 @@ static uint64_t deadline_of(uint64_t timeout_ns)
 
 int weir_flush(uint64_t timeout_ns)
 {
+	if (weir__gate_is_mine()) /* within a callback or an exporter it would wait for itself */
+		return WEIR_EINVAL;
 	if (weir__exiting() && !weir__pipeline_is_pumped()) /* in an exit handler behind weir's: nobody is left to deliver */
 		return WEIR_ETIMEOUT;
 	return weir__pipeline_runs() ? weir__pipeline_flush(deadline_of(timeout_ns)) : WEIR_EINVAL;
@@ -221,6 +224,8 @@ int weir_shutdown(uint64_t timeout_ns)
 
 	if (wiped == NULL || !weir__pipeline_runs())
 		return WEIR_OK;
+	if (weir__gate_is_mine())
+		return WEIR_EINVAL;
 	if (weir__exiting() && !weir__pipeline_is_pumped())
 		return WEIR_ETIMEOUT;
 	if (!weir__lock_until(&wiped->set_up, deadline))

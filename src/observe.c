@@ -3,6 +3,7 @@
 #include "observe.h"
 
 #include "atomic.h"
+#include "gate.h"
 #include "registry.h"
 
 #include <link.h>
@@ -110,9 +111,9 @@ int weir_callback_new(struct weir_callback **callback, weir_observe_fn *observe,
 		free(c);
 		return WEIR_ELIMIT;
 	}
-	callbacks.list[at] = c;
-	if (at >= callbacks.high)
-		callbacks.high = at + 1;
+	if (at >= callbacks.high) /* first: a child forked in between has a place too many, not one that is never looked at */
+		weir__store_release(&callbacks.high, at + 1);
+	weir__store_release(&callbacks.list[at], c);
 	weir__store_relaxed(&callbacks.count, callbacks.count + 1);
 	weir__unlock(&wiped->life);
 	*callback = c;
@@ -199,10 +200,18 @@ bool weir__callbacks_run(void)
 		return false;
 	}
 	callbacks.runner = weir__tid();
-	observer.round = ++callbacks.round;
+	if (++callbacks.round == UINT32_MAX) /* weir's own; and 0 is never */
+		callbacks.round = 1;
+	observer.round = callbacks.round;
 	for (uint32_t at = 0; at < callbacks.high; at++) {
-		struct weir_callback *c = callbacks.list[at];
+		struct weir_callback *c;
 
+		if (callbacks.list[at] == NULL)
+			continue;
+		weir__unlock(&wiped->life);
+		weir__gate_pass();
+		weir__lock(&wiped->life);
+		c = callbacks.list[at];
 		if (c == NULL)
 			continue;
 		callbacks.running = c;

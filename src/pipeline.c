@@ -66,6 +66,8 @@ static void tick(struct engine *e)
 	}
 }
 
+static void start_second(bool wake_it);
+
 static void first_main(void *arg)
 {
 	struct engine *e = arg;
@@ -75,6 +77,7 @@ static void first_main(void *arg)
 		uint64_t next;
 
 		tick(e);
+		start_second(false);
 		weir_private_gate_enter(); /* the host's log callback */
 		weir__log_flush();
 		weir_private_gate_leave();
@@ -124,8 +127,8 @@ static void second_main(void *arg)
 	weir_private_gate_leave();
 }
 
-/* The second thread begins with the first callback or exporter. */
-static void work_for_second(void)
+/* The second thread begins with the first callback or exporter; where none could be had, each tick tries again. */
+static void start_second(bool wake_it)
 {
 	struct weir__wiped *wiped = weir__wiped();
 	struct engine *e;
@@ -138,9 +141,15 @@ static void work_for_second(void)
 		if (e->second == NULL && weir__callbacks_count() + weir__exporters_count() != 0 &&
 		    weir__thread_start(&e->second, "weir-export", second_main, e, false) != WEIR_OK)
 			weir__log_later("no thread could be had for callbacks and exporters");
-		wake(&e->wake_second);
+		if (wake_it)
+			wake(&e->wake_second);
 	}
 	weir__unlock(&wiped->life);
+}
+
+static void work_for_second(void)
+{
+	start_second(true);
 }
 
 int weir__pipeline_start(const struct weir__pipeline_options *options)
@@ -237,7 +246,9 @@ int weir__pipeline_flush(uint64_t deadline_ns)
 	e = engine;
 	if (e == NULL || e->options.pumped || e->second == NULL) {
 		weir__unlock(&wiped->life);
-		return e != NULL && e->options.pumped ? turn(true, deadline_ns, &next) : WEIR_OK;
+		if (e != NULL && e->options.pumped)
+			return turn(true, deadline_ns, &next);
+		return e != NULL && weir__exporters_count() != 0 ? WEIR_EIO : WEIR_OK; /* EIO: its thread could not be had */
 	}
 	weir__store_relaxed(&e->flush_deadline_ns, deadline_ns);
 	wanted = weir__add_seq(&e->flush_wanted, 1u) + 1;

@@ -117,11 +117,12 @@ void weir__unlock(struct weir__lock *lock)
 		weir__futex_wake(&lock->word, 1);
 }
 
+static int wipe_known; /* 0: unknown, 1: yes, 2: no. Writers: any thread, with the same value; readers: any */
+
 bool weir__can_wipe(void)
 {
 	/* An emulator may answer 0 to any advice: then it does not wipe. -1 is no advice, and must be refused. */
-	static int known; /* 0: unknown, 1: yes, 2: no. Writers: any thread, with the same value; readers: any */
-	int can = weir__load_relaxed(&known);
+	int can = weir__load_relaxed(&wipe_known);
 
 	if (can == 0) {
 		int saved = errno;
@@ -134,9 +135,15 @@ bool weir__can_wipe(void)
 		can = madvise(page, WEIR__PAGE, -1) == -1 && madvise(page, WEIR__PAGE, MADV_WIPEONFORK) == 0 ? 1 : 2;
 		munmap(page, WEIR__PAGE);
 		errno = saved;
-		weir__store_relaxed(&known, can);
+		weir__store_relaxed(&wipe_known, can);
 	}
 	return can == 1;
+}
+
+/* Where the system can wipe, memory that it does not wipe must not be used: a child would write to its parent's cells. */
+static bool wiped_on_fork(void *memory, size_t bytes)
+{
+	return weir__can_wipe() ? madvise(memory, bytes, MADV_WIPEONFORK) == 0 : weir__load_relaxed(&wipe_known) == 2;
 }
 
 void *weir__map(size_t bytes, bool writable, bool wipe)
@@ -149,8 +156,10 @@ void *weir__map(size_t bytes, bool writable, bool wipe)
 		memory = NULL;
 	} else {
 		madvise(memory, bytes, MADV_NOHUGEPAGE);
-		if (wipe && weir__can_wipe())
-			madvise(memory, bytes, MADV_WIPEONFORK);
+		if (wipe && !wiped_on_fork(memory, bytes)) {
+			munmap(memory, bytes);
+			memory = NULL;
+		}
 	}
 	errno = saved;
 	return memory;

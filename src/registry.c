@@ -95,15 +95,16 @@ bool weir__block_is_levels(uint32_t block)
 uint32_t weir__cells_take(uint32_t count, bool levels)
 {
 	uint32_t *cursor = &registry.cursor[levels ? 2 : count > 1 ? 1 : 0], taken;
+	uint64_t bit;
 
 	if (*cursor == 0 || *cursor % WEIR__BLOCK_CELLS + count > WEIR__BLOCK_CELLS) {
 		uint32_t block = registry.blocks == 0 ? 1 : registry.blocks;
 
 		if (block >= WEIR__BLOCKS_MAX)
 			return 0;
-		if (levels)
-			weir__store_relaxed(&registry.levels[block / 64],
-			                    registry.levels[block / 64] | UINT64_C(1) << block % 64);
+		/* Written both ways: a child forked between here and the next store takes this block again, for its own purpose. */
+		bit = UINT64_C(1) << block % 64;
+		weir__store_relaxed(&registry.levels[block / 64], levels ? registry.levels[block / 64] | bit : registry.levels[block / 64] & ~bit);
 		weir__store_release(&registry.blocks, block + 1);
 		*cursor = block * WEIR__BLOCK_CELLS;
 	}
@@ -112,6 +113,11 @@ uint32_t weir__cells_take(uint32_t count, bool levels)
 	if (*cursor % WEIR__BLOCK_CELLS == 0)
 		*cursor = 0;
 	return taken;
+}
+
+void weir__cells_give_back(uint32_t cell, uint32_t count, bool levels)
+{
+	registry.cursor[levels ? 2 : count > 1 ? 1 : 0] = cell;
 }
 
 /* ---- instruments ---- */
@@ -252,15 +258,17 @@ int weir__configure(const char *name, const struct weir_instrument_options *opti
 	if (options->max_series != 0)
 		c->max_series = options->max_series;
 	if (count != 0) {
-		c->constant = copy_list(options->constant, count);
-		if (c->constant == NULL)
+		const char *const *constant = copy_list(options->constant, count);
+
+		if (constant == NULL)
 			return WEIR_ENOMEM;
+		c->constant = constant;
 	}
 	if (i == NULL)
 		return WEIR_OK;
 	if (c->max_series != 0)
 		i->max_series = c->max_series;
-	i->full = i->keyed_count >= i->max_series;
+	weir__store_relaxed(&i->full, i->keyed_count >= i->max_series);
 	if (c->constant != NULL) {
 		weir__store_release(&i->constant, c->constant);
 		if (weir__segment_is_open())

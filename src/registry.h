@@ -73,6 +73,7 @@ struct weir__instrument {
 	uint32_t folded_cell;                 /* counts what went to overflow */
 	bool full;                            /* relaxed: a hint */
 	uint32_t round;                       /* observed: the newest whole round that reported any of it (release; acquire) */
+	const struct weir_instrument *made; /* what weir_*_create hands out; NULL: not asked yet. Under the lock */
 	uint32_t reporting;                   /* the newest round that does, maybe not whole yet. Writer and reader: who reports */
 };
 
@@ -104,6 +105,7 @@ bool weir__block_is_levels(uint32_t block);
 
 /* Cells for a series: the first one; 0: none are left. With the lock held. */
 uint32_t weir__cells_take(uint32_t count, bool levels);
+void weir__cells_give_back(uint32_t cell, uint32_t count, bool levels); /* those taken last */
 /* Makes the series of these words (already mended) if the cap allows, else gives the overflow series. With the lock held. */
 struct weir__series *weir__series_make(struct weir__instrument *instrument, const struct weir_str *values, const uint64_t *words,
                                        uint32_t count, uint64_t hash);

@@ -358,8 +358,8 @@ static bool grow_interned(void)
 				at = (at + 1) & mask;
 			larger[at] = former[i];
 		}
-	seg.interned = larger;
-	weir__store_relaxed(&seg.interned_mask, mask);
+	weir__store_release(&seg.interned, larger); /* before its mask: a child forked in between unmaps too little, not too much */
+	weir__store_release(&seg.interned_mask, mask);
 	if (former != NULL) /* only the lock's holder ever reads it */
 		weir__unmap(former, former_bytes);
 	return true;
@@ -439,14 +439,26 @@ void weir__segment_owner(uint64_t start_time, const uint8_t boot_id[16])
 
 void weir__segment_forget(void)
 {
+	static struct {
+		void *base;
+		size_t bytes;
+	} former; /* what lies over the segment of this process' parent; that of its parent goes */
 	uint64_t capacity;
+	size_t open;
 	int saved = errno;
 
 	if (seg.base == NULL)
 		return;
-	mmap(seg.base, (size_t)seg.pages * WEIR_SEGMENT_PAGE, PROT_READ | PROT_WRITE,
-	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	madvise(seg.base, (size_t)seg.pages * WEIR_SEGMENT_PAGE, MADV_NOHUGEPAGE);
+	/* What was never open was never handed out: it goes. The rest counts against the child's limits, so it is no more. */
+	open = (size_t)seg.opened * WEIR_SEGMENT_PAGE;
+	mmap(seg.base, open, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	madvise(seg.base, open, MADV_NOHUGEPAGE);
+	if (seg.pages > seg.opened)
+		munmap(seg.base + open, (size_t)seg.pages * WEIR_SEGMENT_PAGE - open);
+	if (former.base != NULL)
+		munmap(former.base, former.bytes);
+	former.base = seg.base;
+	former.bytes = open;
 	if (still_ours())
 		close(seg.fd);
 	if (seg.interned != NULL)

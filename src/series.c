@@ -120,14 +120,18 @@ static struct weir__series *new_series(struct weir__instrument *i, const struct 
 {
 	bool histogram = i->kind == WEIR_HISTOGRAM_KIND;
 	size_t values_bytes = values != NULL ? i->labels_count * sizeof *values : 0;
-	struct weir__series *s = weir__pages_take(sizeof *s + count * 8 + values_bytes + (histogram ? sizeof *s->sum : 0));
+	uint32_t cell = weir__cells_take(i->cells, i->levels); /* first: memory is never given back */
+	struct weir__series *s;
 	uint64_t *after;
 
-	if (s == NULL)
+	if (cell == 0)
 		return NULL;
-	s->cell = weir__cells_take(i->cells, i->levels);
-	if (s->cell == 0)
+	s = weir__pages_take(sizeof *s + count * 8 + values_bytes + (histogram ? sizeof *s->sum : 0));
+	if (s == NULL) {
+		weir__cells_give_back(cell, i->cells, i->levels);
 		return NULL;
+	}
+	s->cell = cell;
 	s->words = count;
 	s->start_ns = weir__wall_ns();
 	if (count != 0)
@@ -448,7 +452,7 @@ void weir__publish_instrument(const struct weir__instrument *i)
 	const struct weir__shape *shape = i->shape;
 	uint8_t *to = (uint8_t *)record.bounds;
 
-	memset(&record.head, 0, sizeof record.head);
+	memset(&record, 0, sizeof record);
 	for (; count < i->labels_count; count++)
 		strings[count] = weir__segment_string(i->labels[count], strlen(i->labels[count]));
 	for (const char *const *c = i->constant; c != NULL && *c != NULL && constants < CONSTANTS; c++, constants++)

@@ -1,5 +1,4 @@
-/* L5: weir's own threads, polite ones, and the gate that keeps them out of a process that is at its end. See abi/private.h.
- * Writer of a thread's state: the thread; of the gate: weir's threads and exit. */
+/* L5: weir's own threads, polite ones. See abi/private.h. Writer of a thread's state: the thread. */
 #define _GNU_SOURCE
 #include "atomic.h"
 #include "port.h"
@@ -16,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 512 * 1024, GATE_WAIT_MS = 50 };
+enum { STACK_BYTES = 512 * 1024 };
 
 struct weir_private_thread {
 	pthread_t id;
@@ -100,54 +99,4 @@ bool weir_private_thread_join(struct weir_private_thread *thread, uint64_t timeo
 	pthread_join(thread->id, NULL); /* about to return */
 	free(thread);
 	return true;
-}
-
-/* ---- the gate. Who enters says so and then looks whether it is closed; exit closes it and then looks who is inside: with
- * sequential consistency one of the two sees the other. ---- */
-
-void weir_private_gate_enter(void)
-{
-	struct weir__wiped *wiped = weir__wiped();
-
-	if (wiped == NULL)
-		return;
-	weir__add_seq(&wiped->gate_inside, 1u);
-	if (weir__load_seq(&wiped->gate_closed) == 0)
-		return;
-	weir_private_gate_leave();
-	for (;;) /* the process is at its end */
-		weir__futex_wait(&wiped->gate_closed, 1, UINT64_MAX);
-}
-
-void weir_private_gate_leave(void)
-{
-	struct weir__wiped *wiped = weir__wiped();
-
-	if (wiped != NULL && weir__sub_seq(&wiped->gate_inside, 1u) == 1 && weir__load_seq(&wiped->gate_closed) != 0)
-		weir__futex_wake(&wiped->gate_inside, INT32_MAX);
-}
-
-static void close_gate(void)
-{
-	struct weir__wiped *wiped = weir__wiped();
-	uint64_t deadline = weir__clock_ns() + WEIR_MS(GATE_WAIT_MS);
-	uint32_t inside;
-
-	if (wiped == NULL || weir__load_seq(&wiped->gate_closed) != 0) /* registered again by each exporter: the first one waits */
-		return;
-	weir__store_seq(&wiped->gate_closed, 1u);
-	while ((inside = weir__load_seq(&wiped->gate_inside)) != 0 && weir__clock_ns() < deadline)
-		weir__futex_wait(&wiped->gate_inside, inside, deadline);
-}
-
-bool weir__exiting(void)
-{
-	struct weir__wiped *wiped = weir__wiped();
-
-	return wiped != NULL && weir__load_seq(&wiped->gate_closed) != 0;
-}
-
-void weir_private_gate_at_exit(void)
-{
-	atexit(close_gate);
 }

@@ -122,8 +122,13 @@ def cost_table(text):
     for line in text.splitlines():
         name, *numbers = line.split()
         requests, micros, cpu = map(int, numbers)
+        if requests == 0 or micros == 0: # a machine so busy that wrk got nowhere in its second
+            continue
         rounds[name].append((cpu / requests / 1000, requests / micros * 1e6, cpu / micros / 10))
     head(f"{'what telemetry costs':<24}{'CPU a request':>16}{'requests a second':>20}{'core busy':>12}")
+    if not all(rounds.values()):
+        print("not to be told: the machine was too busy for a single round")
+        return
     middle = {}
     for name, label in (("orders-bare", "without (orders-bare)"), ("orders", "with (orders)")):
         middle[name] = [statistics.median(column) for column in zip(*rounds[name])]

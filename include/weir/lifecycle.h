@@ -49,7 +49,7 @@ WEIR_API int weir_pump(uint64_t budget_ns, uint64_t *next_ns);
  * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most, but with no_thread. Allocates: with
  * no_thread. Owns: nothing.
  * Errors: WEIR_ETIMEOUT (at once where exit has begun, and weir's threads have stopped for it), WEIR_EIO (an exporter failed),
- * WEIR_EINVAL (not started). */
+ * WEIR_EINVAL (not started, or called by a callback or an exporter). */
 WEIR_API int weir_flush(uint64_t timeout_ns);
 
 /* Flushes, then stops weir's threads and closes the exporters. Twice is harmless; recording and reading go on.

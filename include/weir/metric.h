@@ -249,7 +249,7 @@ WEIR_API uint64_t weir_stopwatch_record(const struct weir_stopwatch *w, const st
 WEIR_API uint64_t weir_stopwatch_record_series(const struct weir_stopwatch *w, struct weir_histogram_series s);
 
 /* ---- callbacks: what the host keeps by itself is read when it is looked at --------------------------------------------
- * A callback reports any number of instruments, as they are at one moment. It runs once a tick, and at each flush, on weir's second thread,
+ * A callback reports any number of instruments, as they are at one moment. It runs at least once a tick, and at each flush, on weir's second thread,
  * which the first callback starts (or in weir_pump), under no lock; it may register instruments and callbacks. A series that
  * was reported before, but not in the newest round that reported its instrument, is no longer exported. destroy waits for a
  * run in progress, except from within it.

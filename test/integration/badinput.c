@@ -1,8 +1,8 @@
 /* Bad input, one by one: each gets a clear error or a counted drop, and the host goes on. Public API only.
  *
- * Elsewhere: what is HTTP (the endpoint's tests); a callback that takes long or registers (life.c); negative values to the
- * C++ histogram (they do not compile). This API has no place for a NaN bound or a scale of zero: bounds and values are
- * integers in the base unit, and a scale is found from the range; their like is a range that begins at 0. */
+ * Elsewhere: what is HTTP (the endpoint's tests); a callback that takes long or registers (life.c); negative values
+ * to the C++ histogram (they do not compile). This API has no place for a NaN bound or a scale of zero: bounds and
+ * values are integers in the base unit, and a scale is found from the range; their like is a range that begins at 0. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -61,11 +61,11 @@ static void tick(void)
 	EQUAL_INT(weir_pump(0, NULL), WEIR_OK);
 }
 
-#define LOGGED(text)                                                                                                   \
-	do                                                                                                             \
-		if (strstr(logged, (text)) == NULL)                                                                    \
-			FAIL("not in the log: %s; but: %.300s", (text),                                                \
-			     logged_len > 300 ? logged + logged_len - 300 : logged);                                   \
+#define LOGGED(text)                                                                 \
+	do                                                                           \
+		if (strstr(logged, (text)) == NULL)                                  \
+			FAIL("not in the log: %s; but: %.300s", (text),              \
+			     logged_len > 300 ? logged + logged_len - 300 : logged); \
 	while (0)
 
 /* ---- names ---- */
@@ -101,9 +101,10 @@ static void expect_name(const char *name, const char *const *labels, int error)
 
 static void names_of_instruments(void)
 {
-	static const char *const bad[] = {"", "1st", "a b", "a\tb", "a\"b", "a{b}", "a,b", "a\nb", "caf\xc3\xa9", "-a", ".a", ":a", "/a",
-	                                  "a\x01", "a\\b", "a%", "a#b", "a=b"};
-	static const char *const good[] = {"a", "_a", "A9", "bad_dotted.name", "bad_with:colon", "bad_with-dash", "bad_with/slash"};
+	static const char *const bad[] = {"",   "1st", "a b", "a\tb", "a\"b",  "a{b}", "a,b", "a\nb", "caf\xc3\xa9",
+	                                  "-a", ".a",  ":a",  "/a",   "a\x01", "a\\b", "a%",  "a#b",  "a=b"};
+	static const char *const good[] = {
+	    "a", "_a", "A9", "bad_dotted.name", "bad_with:colon", "bad_with-dash", "bad_with/slash"};
 
 	begin();
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -170,15 +171,20 @@ static void constant_labels(void)
 	o.constant = LABELS("region", "eu");
 	EQUAL_INT(weir_counter_create(&made, "bad_c3_total", "Help.", LABELS("region"), &o), WEIR_EINVAL);
 	EQUAL_INT(weir_counter_create(&made, "bad_c4_total", "Help.", LABELS("k"), &o), WEIR_OK);
-	EQUAL_INT(weir_instrument_configure("bad_c5_total", &(struct weir_instrument_options){.size = sizeof o, .constant = LABELS("a")}),
+	EQUAL_INT(weir_instrument_configure(
+		      "bad_c5_total", &(struct weir_instrument_options){.size = sizeof o, .constant = LABELS("a")}),
 	          WEIR_EINVAL);
-	EQUAL_INT(weir_instrument_configure("bad c6", &(struct weir_instrument_options){.size = sizeof o, .max_series = 5}),
+	EQUAL_INT(
+	    weir_instrument_configure("bad c6", &(struct weir_instrument_options){.size = sizeof o, .max_series = 5}),
+	    WEIR_EINVAL);
+	EQUAL_INT(weir_instrument_configure(NULL, &(struct weir_instrument_options){.size = sizeof o, .max_series = 5}),
 	          WEIR_EINVAL);
-	EQUAL_INT(weir_instrument_configure(NULL, &(struct weir_instrument_options){.size = sizeof o, .max_series = 5}), WEIR_EINVAL);
 	EQUAL_INT(weir_instrument_configure("bad_c7_total", NULL), WEIR_EINVAL);
-	EQUAL_INT(weir_instrument_configure("bad_c7_total", &(struct weir_instrument_options){.size = sizeof o, .slo_threshold = 5}),
+	EQUAL_INT(weir_instrument_configure("bad_c7_total",
+	                                    &(struct weir_instrument_options){.size = sizeof o, .slo_threshold = 5}),
 	          WEIR_EUNSUPPORTED);
-	EQUAL_INT(weir_instrument_configure("bad_c7_total", &(struct weir_instrument_options){.size = sizeof o, .unit = WEIR_BYTES}),
+	EQUAL_INT(weir_instrument_configure("bad_c7_total",
+	                                    &(struct weir_instrument_options){.size = sizeof o, .unit = WEIR_BYTES}),
 	          WEIR_EUNSUPPORTED);
 }
 
@@ -209,7 +215,8 @@ static void wrong_number_of_values(void)
 {
 	static const struct weir_str values[3] = {{"a", 1}, {"b", 1}, {"c", 1}};
 	/* behind a pointer the compiler cannot count */
-	const struct weir_counter *volatile hidden_one = &one_label, *volatile hidden_none = &adds, *volatile hidden_two = &two_labels;
+	const struct weir_counter *volatile hidden_one = &one_label, *volatile hidden_none = &adds,
+					    *volatile hidden_two = &two_labels;
 	const struct weir_histogram *volatile hidden_times = &times;
 
 	begin();
@@ -305,9 +312,12 @@ static void invalid_text(void)
 		const char *given;
 		const char *kept;
 	} cases[] = {
-	    {"a\xff" "b", "a\xef\xbf\xbd" "b"},
+	    {"a\xff"
+	     "b",
+	     "a\xef\xbf\xbd"
+	     "b"},
 	    {"\xc3", "\xef\xbf\xbd"},
-	    {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* an over-long NUL */
+	    {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"}, /* an over-long NUL */
 	    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
 	    {"tab\there", "tab\xef\xbf\xbdhere"},
 	    {"\x7f", "\xef\xbf\xbd"},
@@ -340,8 +350,12 @@ static void a_nul_inside(void)
 	weir_counter_add_values(&one_label, 2, NULL, &other, 1);
 	weir_counter_add_values(&one_label, 4, NULL, &alone, 1);
 	weir_counter_add_with(&one_label, 8, "a");
-	EQUAL(count_of("bad_one_total", weir_str_of("a\xef\xbf\xbd" "b")), 1);
-	EQUAL(count_of("bad_one_total", weir_str_of("a\xef\xbf\xbd" "c")), 2);
+	EQUAL(count_of("bad_one_total", weir_str_of("a\xef\xbf\xbd"
+	                                            "b")),
+	      1);
+	EQUAL(count_of("bad_one_total", weir_str_of("a\xef\xbf\xbd"
+	                                            "c")),
+	      2);
 	EQUAL(count_of("bad_one_total", weir_str_of("\xef\xbf\xbd")), 4);
 	EQUAL(count_of("bad_one_total", weir_str_of("a")), 8);
 	EQUAL(status_now().values_cleaned, 3);
@@ -351,8 +365,9 @@ static void a_nul_inside(void)
 static void values_are_told_apart_as_tuples(void)
 {
 	static const char *const tuple[][2] = {
-	    {"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"", "abc"}, {"", ""}, {"a,b", "c"}, {"a", "b,c"}, {"c", "ab"},
-	    {"12345678", "9"}, {"1234567", "89"}, {"123456789", ""}, {"12345678", ""}, {"", "12345678"}, {"x\n", "y"}, {"x", "\ny"},
+	    {"ab", "c"},       {"a", "bc"},      {"abc", ""},      {"", "abc"},       {"", ""},
+	    {"a,b", "c"},      {"a", "b,c"},     {"c", "ab"},      {"12345678", "9"}, {"1234567", "89"},
+	    {"123456789", ""}, {"12345678", ""}, {"", "12345678"}, {"x\n", "y"},      {"x", "\ny"},
 	};
 	enum { TUPLES = sizeof tuple / sizeof *tuple };
 	struct weir_counter_series series[TUPLES];
@@ -514,7 +529,8 @@ static void a_negative_observed_counter(void)
 	CHECK(!weir_snapshot_find(snapshot, "bad_observed_total", NULL, 0, &s));
 	weir_snapshot_destroy(snapshot);
 	EQUAL_INT(weir_callback_new(&callback, NULL, NULL), WEIR_EINVAL);
-	EQUAL_INT(weir_observed_create(&(const struct weir_observed *){NULL}, WEIR_COUNTER_KIND, "bad_kind", "Help.", NULL, NULL),
+	EQUAL_INT(weir_observed_create(&(const struct weir_observed *){NULL}, WEIR_COUNTER_KIND, "bad_kind", "Help.",
+	                               NULL, NULL),
 	          WEIR_EINVAL);
 }
 
@@ -540,8 +556,10 @@ static void expect_bounds(const struct weir_instrument_options *given, int error
 		LOGGED(text);
 }
 
-#define BOUNDS(...) .bounds = (const uint64_t[]){__VA_ARGS__}, .bounds_count = sizeof((const uint64_t[]){__VA_ARGS__}) / 8
-#define OPTIONS(...) (&(const struct weir_instrument_options){.size = sizeof(struct weir_instrument_options), __VA_ARGS__})
+#define BOUNDS(...) \
+	.bounds = (const uint64_t[]){__VA_ARGS__}, .bounds_count = sizeof((const uint64_t[]){__VA_ARGS__}) / 8
+#define OPTIONS(...) \
+	(&(const struct weir_instrument_options){.size = sizeof(struct weir_instrument_options), __VA_ARGS__})
 
 static void bounds(void)
 {
@@ -565,13 +583,18 @@ static void bounds(void)
 	expect_bounds(OPTIONS(.range_lowest = 200, .range_highest = 100), WEIR_EINVAL, "not below the highest");
 	expect_bounds(OPTIONS(.range_lowest = 1, .range_highest = UINT64_MAX), WEIR_EINVAL, "ends above INT64_MAX");
 	expect_bounds(OPTIONS(.range_lowest = 1, .range_highest = INT64_MAX), WEIR_OK, NULL);
-	expect_bounds(OPTIONS(.slo_objective_ppm = 0, .slo_threshold = 5), WEIR_EINVAL, "objective is not 1 to 1000000 ppm");
-	expect_bounds(OPTIONS(.slo_objective_ppm = 1000001, .slo_threshold = 5), WEIR_EINVAL, "objective is not 1 to 1000000 ppm");
-	expect_bounds(OPTIONS(.slo_objective_ppm = 990000, .slo_threshold = 0), WEIR_EINVAL, "threshold is not 1 to INT64_MAX");
-	expect_bounds(OPTIONS(.slo_objective_ppm = 990000, .slo_threshold = UINT64_MAX), WEIR_EINVAL, "threshold is not 1 to");
+	expect_bounds(OPTIONS(.slo_objective_ppm = 0, .slo_threshold = 5), WEIR_EINVAL,
+	              "objective is not 1 to 1000000 ppm");
+	expect_bounds(OPTIONS(.slo_objective_ppm = 1000001, .slo_threshold = 5), WEIR_EINVAL,
+	              "objective is not 1 to 1000000 ppm");
+	expect_bounds(OPTIONS(.slo_objective_ppm = 990000, .slo_threshold = 0), WEIR_EINVAL,
+	              "threshold is not 1 to INT64_MAX");
+	expect_bounds(OPTIONS(.slo_objective_ppm = 990000, .slo_threshold = UINT64_MAX), WEIR_EINVAL,
+	              "threshold is not 1 to");
 	expect_bounds(OPTIONS(.unit = (enum weir_unit)9), WEIR_EINVAL, "unit is unknown");
 	/* a threshold among 62 bounds is the 63rd: it is an exact bound all the same */
-	expect_bounds(OPTIONS(.bounds = many, .bounds_count = 62, .slo_objective_ppm = 990000, .slo_threshold = 5), WEIR_OK, NULL);
+	expect_bounds(OPTIONS(.bounds = many, .bounds_count = 62, .slo_objective_ppm = 990000, .slo_threshold = 5),
+	              WEIR_OK, NULL);
 }
 
 /* ---- options ---- */
@@ -611,12 +634,13 @@ static void the_same_definition_is_the_same_instrument(void)
 {
 	const struct weir_counter *again, *third;
 	const struct weir_histogram *histogram;
-	struct weir_instrument_options o = {.size = sizeof o, .unit = WEIR_SECONDS, .slo_objective_ppm = 990000,
-	                                    .slo_threshold = WEIR_MS(10)};
+	struct weir_instrument_options o = {
+	    .size = sizeof o, .unit = WEIR_SECONDS, .slo_objective_ppm = 990000, .slo_threshold = WEIR_MS(10)};
 	uint64_t instruments = status_now().instruments;
 
 	EQUAL_INT(weir_counter_create(&again, "bad_adds_total", "Adds.", NULL, NULL), WEIR_OK);
-	EQUAL_INT(weir_counter_create(&third, "bad_adds_total", "Another help is no other instrument.", NULL, NULL), WEIR_OK);
+	EQUAL_INT(weir_counter_create(&third, "bad_adds_total", "Another help is no other instrument.", NULL, NULL),
+	          WEIR_OK);
 	weir_counter_add(&adds, 1);
 	weir_counter_add(again, 2);
 	weir_counter_add(third, 4);
@@ -653,18 +677,18 @@ static void another_definition_is_a_conflict(void)
 	before = status_now();
 	conflict(weir_gauge_create(&level, "bad_adds_total", "Help.", NULL, NULL), "gauge bad_adds_total in 1 {}",
 	         "counter bad_adds_total in 1 {}");
-	conflict(weir_updown_create(&updown, "bad_adds_total", "Help.", NULL, NULL), "up-down counter bad_adds_total in 1 {}",
-	         "counter bad_adds_total in 1 {}");
-	conflict(weir_counter_create(&counter, "bad_two_total", "Help.", LABELS("b", "a"), NULL), "counter bad_two_total in 1 {b,a}",
-	         "counter bad_two_total in 1 {a,b}");
-	conflict(weir_counter_create(&counter, "bad_two_total", "Help.", LABELS("a"), NULL), "counter bad_two_total in 1 {a}",
-	         "counter bad_two_total in 1 {a,b}");
+	conflict(weir_updown_create(&updown, "bad_adds_total", "Help.", NULL, NULL),
+	         "up-down counter bad_adds_total in 1 {}", "counter bad_adds_total in 1 {}");
+	conflict(weir_counter_create(&counter, "bad_two_total", "Help.", LABELS("b", "a"), NULL),
+	         "counter bad_two_total in 1 {b,a}", "counter bad_two_total in 1 {a,b}");
+	conflict(weir_counter_create(&counter, "bad_two_total", "Help.", LABELS("a"), NULL),
+	         "counter bad_two_total in 1 {a}", "counter bad_two_total in 1 {a,b}");
 	o.unit = WEIR_BYTES;
-	conflict(weir_counter_create(&counter, "bad_adds_total", "Help.", NULL, &o), "counter bad_adds_total in bytes {}",
-	         "counter bad_adds_total in 1 {}");
+	conflict(weir_counter_create(&counter, "bad_adds_total", "Help.", NULL, &o),
+	         "counter bad_adds_total in bytes {}", "counter bad_adds_total in 1 {}");
 	o.unit = WEIR_SECONDS; /* without the SLO */
-	conflict(weir_histogram_create(&histogram, "bad_times_seconds", "Help.", NULL, &o), "histogram bad_times_seconds in seconds {}",
-	         "with other bounds or constant labels");
+	conflict(weir_histogram_create(&histogram, "bad_times_seconds", "Help.", NULL, &o),
+	         "histogram bad_times_seconds in seconds {}", "with other bounds or constant labels");
 	o.slo_objective_ppm = 950000;
 	o.slo_threshold = WEIR_MS(10);
 	EQUAL_INT(weir_histogram_create(&histogram, "bad_times_seconds", "Help.", NULL, &o), WEIR_ECONFLICT);
@@ -701,10 +725,14 @@ static void facts_with_bad_values(void)
 	EQUAL_INT(weir_gauge_read(&gauge), INT64_MIN);
 }
 
-#define CASE(name) {#name, name, 20}
+#define CASE(name)              \
+	{                       \
+#name, name, 20 \
+	}
 CASES(CASE(names_of_instruments), CASE(names_of_labels), CASE(constant_labels), CASE(static_declarations),
       CASE(wrong_number_of_values), CASE(null_is_the_empty_value), CASE(a_value_of_one_mebibyte), CASE(invalid_text),
-      CASE(a_nul_inside), CASE(values_are_told_apart_as_tuples), CASE(the_first_series_past_the_cap), CASE(values_out_of_range),
-      CASE(sums_past_64_bits), CASE(doubles_that_are_no_numbers), CASE(a_negative_observed_counter), CASE(bounds),
-      CASE(options_of_instruments), CASE(the_same_definition_is_the_same_instrument), CASE(another_definition_is_a_conflict),
+      CASE(a_nul_inside), CASE(values_are_told_apart_as_tuples), CASE(the_first_series_past_the_cap),
+      CASE(values_out_of_range), CASE(sums_past_64_bits), CASE(doubles_that_are_no_numbers),
+      CASE(a_negative_observed_counter), CASE(bounds), CASE(options_of_instruments),
+      CASE(the_same_definition_is_the_same_instrument), CASE(another_definition_is_a_conflict),
       CASE(facts_with_bad_values))

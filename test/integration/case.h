@@ -1,9 +1,10 @@
-/* What the integration tests of a whole life are written in: cases, each in a process of its own (this program, started anew
- * with the case's name), so that each begins as a host begins, and a crash or a hang costs one case. `program NAME` runs one
- * case in place, for a debugger.
+/* What the integration tests of a whole life are written in: cases, each in a process of its own (this program,
+ * started anew with the case's name), so that each begins as a host begins, and a crash or a hang costs one case.
+ * `program NAME` runs one case in place, for a debugger.
  *
- * Invariant: one line a case, `ok NAME`, `not ok NAME: why` or `skip NAME: reason`. A check that fails ends its process at
- * once, from any thread; a child's check tells, and its parent, which looks at the child's end, fails the case. */
+ * Invariant: one line a case, `ok NAME`, `not ok NAME: why` or `skip NAME: reason`. A check that fails ends its
+ * process at once, from any thread; a child's check tells, and its parent, which looks at the child's end, fails the
+ * case. */
 #ifndef CASE_H
 #define CASE_H
 
@@ -167,7 +168,7 @@ static inline int child_end(pid_t child, unsigned ms)
 	do {                                                                                                           \
 		int end_ = child_end((child), (ms));                                                                   \
 		if (end_ != 0)                                                                                         \
-			FAIL("the child ended with %d (-1: hung for %d ms, 1000 and more: a signal)", end_, (int)(ms)); \
+			FAIL("the child ended with %d (-1: hung for %d ms, 1000 or more: a signal)", end_, (int)(ms));  \
 	} while (0)
 
 /* A line of /proc/self/status, such as "VmRSS:", as a number; -1 where there is none. */
@@ -207,7 +208,7 @@ static inline void thread_start(pthread_t *thread, void *(*run)(void *), void *a
 	pthread_attr_init(&attr);
 	if (stack_bytes != 0)
 		pthread_attr_setstacksize(&attr, stack_bytes);
-	while ((error = pthread_create(thread, &attr, run, arg)) == EAGAIN) /* a machine short of threads for a moment */
+	while ((error = pthread_create(thread, &attr, run, arg)) == EAGAIN) /* short of threads for a moment */
 		sleep_ms(1);
 	pthread_attr_destroy(&attr);
 	if (error != 0)

@@ -1,5 +1,6 @@
-/* Plugins that are loaded and unloaded: what they counted stays exported, handles stay valid, their callbacks end; the same
- * definition from two modules is one instrument; a module with a copy of weir of its own is apart. Public API only. */
+/* Plugins that are loaded and unloaded: what they counted stays exported, handles stay valid, their callbacks end;
+ * the same definition from two modules is one instrument; a module with a copy of weir of its own is apart. Public
+ * API only. */
 #include "dlopen_load.h"
 
 WEIR_COUNTER(host_adds, "host_adds_total", "Adds by the host.");
@@ -295,6 +296,5 @@ CASES({"counters_outlive_their_module", counters_outlive_their_module, 30},
       {"callbacks_end_with_their_module", callbacks_end_with_their_module, 30},
       {"callbacks_that_register_end_with_their_module", callbacks_that_register_end_with_their_module, 30},
       {"handles_are_used_while_their_module_goes", handles_are_used_while_their_module_goes, 30},
-      {"a_module_with_its_own_copy", a_module_with_its_own_copy, 20},
-      {"exit_victim", exit_victim, 0},
+      {"a_module_with_its_own_copy", a_module_with_its_own_copy, 20}, {"exit_victim", exit_victim, 0},
       {"exit_with_modules_loaded", exit_with_modules_loaded, 60})

@@ -85,5 +85,5 @@ static uint64_t dropped(void)
 	return weir_status_read(&status) == WEIR_OK ? status.dropped_records : UINT64_MAX;
 }
 
-__attribute__((visibility("default"))) const struct plugin plugin = {record, read_adds, counter_handle, histogram_handle,
-                                                                   start_callback, life, dropped};
+__attribute__((visibility("default")))
+const struct plugin plugin = {record, read_adds, counter_handle, histogram_handle, start_callback, life, dropped};

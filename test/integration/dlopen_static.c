@@ -1,5 +1,5 @@
-/* A host with weir's archive inside, and a plugin that brings the shared library: two copies of weir in one process, each
- * exact, none seeing the other's. Public API only. */
+/* A host with weir's archive inside, and a plugin that brings the shared library: two copies of weir in one process,
+ * each exact, none seeing the other's. Public API only. */
 #include "dlopen_load.h"
 
 /* The host's instruments have the plugin's names, and another meaning. */

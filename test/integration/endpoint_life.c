@@ -312,8 +312,8 @@ static void on_urgent(int signal)
 	urgent++;
 }
 
-/* The signal that wakes the thread is the thread's alone: the host's handler never sees it, and gets its own; one that the
- * host keeps waiting is still there afterwards. */
+/* The signal that wakes the thread is the thread's alone: the host's handler never sees it, and gets its own; one
+ * that the host keeps waiting is still there afterwards. */
 static void signals_stay_with_the_host(void)
 {
 	struct sigaction action = {.sa_handler = on_urgent};

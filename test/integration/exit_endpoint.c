@@ -1,6 +1,6 @@
-/* exit() with the endpoint busy and callbacks running: 100 processes, each ended by one of its threads while it is scraped
- * from within and from outside, records, takes snapshots, and runs callbacks and an exporter. Each ends with the code it
- * gave, soon. Public API only. */
+/* exit() with the endpoint busy and callbacks running: 100 processes, each ended by one of its threads while it is
+ * scraped from within and from outside, records, takes snapshots, and runs callbacks and an exporter. Each ends with
+ * the code it gave, soon. Public API only. */
 #include "case.h"
 
 #include <weir/prometheus.h>
@@ -18,10 +18,12 @@ WEIR_OBSERVED_GAUGE(observed, "exit_observed", "What callbacks report.", "k");
 /* One scrape, as far as it goes: the bytes of the answer. */
 static size_t scrape(uint16_t port, bool gzip)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = {
+	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval bound = {2, 0};
-	const char *ask = gzip ? "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
-	                       : "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	const char *ask = gzip
+	                      ? "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+	                      : "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char buffer[16384];
 	size_t bytes = 0;
@@ -110,8 +112,8 @@ static void exit_victim(void)
 	EQUAL_INT(weir_init(&o), WEIR_OK);
 	EQUAL_INT(weir_prometheus_start(&p), WEIR_OK);
 	port = weir_prometheus_port();
-	EQUAL_INT(weir_callback_new(&callback, observe, (void *)(uintptr_t)"a"), WEIR_OK);
-	EQUAL_INT(weir_callback_new(&callback, observe, (void *)(uintptr_t)"b"), WEIR_OK);
+	EQUAL_INT(weir_callback_new(&callback, observe, (void *)(uintptr_t) "a"), WEIR_OK);
+	EQUAL_INT(weir_callback_new(&callback, observe, (void *)(uintptr_t) "b"), WEIR_OK);
 	EQUAL_INT(weir_exporter_new(&exporter, &e), WEIR_OK);
 	if (write(90, &port, sizeof port) != sizeof port) /* who scrapes from outside */
 		_exit(CASE_FAILED);
@@ -176,7 +178,8 @@ static void exit_with_endpoint_and_callbacks_busy(void)
 	}
 	__atomic_store_n(&outside.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	NOTE("%llu scrapes from outside, %llu bytes", (unsigned long long)outside.scrapes, (unsigned long long)outside.bytes);
+	NOTE("%llu scrapes from outside, %llu bytes", (unsigned long long)outside.scrapes,
+	     (unsigned long long)outside.bytes);
 	CHECK(outside.scrapes >= 20);
 }
 

@@ -1,6 +1,6 @@
-/* Whose numbers move when a process makes another: fork, _Fork, vfork, posix_spawn, raw clone; with threads, signal handlers
- * and callbacks in the way. Public API only. A forked child has numbers of its own, which begin at zero, without any call;
- * a vfork child has its parent's memory, and so counts in its parent. */
+/* Whose numbers move when a process makes another: fork, _Fork, vfork, posix_spawn, raw clone; with threads, signal
+ * handlers and callbacks in the way. Public API only. A forked child has numbers of its own, which begin at zero,
+ * without any call; a vfork child has its parent's memory, and so counts in its parent. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -57,7 +57,8 @@ static void expect_all(uint64_t times_over)
 	CHECK(weir_snapshot_new(&snapshot) == WEIR_OK);
 	CHECK(weir_snapshot_find(snapshot, "fork_adds_total", NULL, 0, &s));
 	EQUAL(s.count, ADDS * times_over);
-	CHECK(weir_snapshot_find(snapshot, "fork_labelled_total", one, 2, &s) || times_over == 0); /* made by its first record */
+	CHECK(weir_snapshot_find(snapshot, "fork_labelled_total", one, 2, &s) ||
+	      times_over == 0); /* made by its first record */
 	if (times_over != 0)
 		EQUAL(s.count, times_over);
 	CHECK(weir_snapshot_find(snapshot, "fork_times_seconds", NULL, 0, &s));
@@ -531,8 +532,8 @@ static uint32_t runs_so_far(void)
 static void after_fork_starts_the_pipeline(void)
 {
 	struct weir_options o = {.size = sizeof o, .service_name = "forker", .tick_ns = WEIR_MS(5)};
-	struct weir_exporter_options e = {.size = sizeof e, .name = "own", .interval_ns = WEIR_MS(10),
-	                                  .metrics = export_here, .closed = closed_here};
+	struct weir_exporter_options e = {
+	    .size = sizeof e, .name = "own", .interval_ns = WEIR_MS(10), .metrics = export_here, .closed = closed_here};
 	struct weir_exporter *exporter;
 	struct weir_callback *callback;
 	char parents_instance[64];
@@ -661,7 +662,8 @@ static void child_in_the_middle(bool exporters)
 			exit(0);
 		}
 		if (child_end(child, 6000) != 0)
-			FAIL("a child forked while %s ran did not end well (0 exit, 1 after_fork, 2 init, 3 destroy, 4 shutdown): %d",
+			FAIL("a child forked while %s ran did not end well (0 exit, 1 after_fork, 2 init, 3 destroy, 4 "
+			     "shutdown): %d",
 			     exporters ? "an exporter" : "a callback", way);
 	}
 	__atomic_store_n(&held, false, __ATOMIC_RELEASE);
@@ -862,12 +864,9 @@ static void clone_vm_child_counts_in_the_parent(void)
 	NOTE("the records of a clone(CLONE_VM | CLONE_VFORK) child count in its parent: 50 of 50 did");
 }
 
-CASES({"fork_begins_at_zero", fork_begins_at_zero, 30},
-      {"_Fork_begins_at_zero", _Fork_begins_at_zero, 30},
-      {"clone_begins_at_zero", clone_begins_at_zero, 30},
-      {"fork_under_weir_init", fork_under_weir_init, 30},
-      {"fork_from_another_thread", fork_from_another_thread, 30},
-      {"grandchildren", grandchildren, 30},
+CASES({"fork_begins_at_zero", fork_begins_at_zero, 30}, {"_Fork_begins_at_zero", _Fork_begins_at_zero, 30},
+      {"clone_begins_at_zero", clone_begins_at_zero, 30}, {"fork_under_weir_init", fork_under_weir_init, 30},
+      {"fork_from_another_thread", fork_from_another_thread, 30}, {"grandchildren", grandchildren, 30},
       {"forks_leave_nothing", forks_leave_nothing, 60},
       {"handler_before_fork_returns", handler_before_fork_returns, 60},
       {"fork_while_threads_register", fork_while_threads_register, 90},

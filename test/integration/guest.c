@@ -1,8 +1,8 @@
-/* A polite guest: what belongs to the host stays as it was, and what the host takes away (descriptors, memory, file sizes)
- * costs records at most, counted, never the host. Public API only.
+/* A polite guest: what belongs to the host stays as it was, and what the host takes away (descriptors, memory, file
+ * sizes) costs records at most, counted, never the host. Public API only.
  *
- * Not here: a full tmpfs and a full memory group. The cells' memfd lies on no mounted tmpfs, so it cannot be filled by a test;
- * and a process that meets its memory group's limit is killed by the kernel, whoever asks for the page. */
+ * Not here: a full tmpfs and a full memory group. The cells' memfd lies on no mounted tmpfs, so it cannot be filled
+ * by a test; and a process that meets its memory group's limit is killed by the kernel, whoever asks for the page. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -288,7 +288,8 @@ static void at_start_nothing_is_open(void)
 		char path[300], target[256] = "";
 
 		snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
-		if (entry->d_name[0] != '.' && readlink(path, target, sizeof target - 1) > 0 && strstr(target, "memfd") != NULL)
+		if (entry->d_name[0] != '.' && readlink(path, target, sizeof target - 1) > 0 &&
+		    strstr(target, "memfd") != NULL)
 			FAIL("descriptor %s is %s", entry->d_name, target);
 	}
 	closedir(dir);
@@ -523,9 +524,11 @@ static void threads_block_all_signals(void)
 				blocked = strtoull(line + 7, NULL, 16);
 		fclose(file);
 		/* two cannot be blocked, and two are libc's own for its threads */
-		needed &= ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1) | UINT64_C(1) << 31 | UINT64_C(1) << 32);
+		needed &= ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1) | UINT64_C(1) << 31 |
+		            UINT64_C(1) << 32);
 		if ((blocked & needed) != needed)
-			FAIL("a thread blocks %llx and not %llx", (unsigned long long)blocked, (unsigned long long)needed);
+			FAIL("a thread blocks %llx and not %llx", (unsigned long long)blocked,
+			     (unsigned long long)needed);
 		others++;
 	}
 	closedir(dir);
@@ -682,8 +685,9 @@ static void a_host_that_locks_its_memory(void)
 	for (int i = 0; i < LOCKED_THREADS; i++)
 		thread_start(&threads[i], record_once_and_wait, NULL, LOCKED_STACK);
 	pthread_barrier_wait(&all_recorded);
-	/* All that is mapped writable is paid: stacks (weir's own thread has 512 KiB), heaps of the registry, 64 pages of the
-	 * segment at first, two pages a thread; but neither the segment's reserve of 1 GiB, nor tables of 512 KiB a thread. */
+	/* All that is mapped writable is paid: stacks (weir's own thread has 512 KiB), heaps of the registry, 64
+	 * pages of the segment at first, two pages a thread; but neither the segment's reserve of 1 GiB, nor tables
+	 * of 512 KiB a thread. */
 	rss = proc_status("VmRSS:", 10) - rss;
 	most = LOCKED_THREADS * ((LOCKED_STACK + 8192) / 1024 + 12) + 512 + 256 + 1024;
 	NOTE("mlockall: %ld KiB for %d threads, of which stacks %d; VmLck %ld KiB", rss, LOCKED_THREADS,
@@ -769,8 +773,8 @@ static void address_space(long more_kb)
 	for (int i = 0; i < 1000; i++)
 		record_all();
 	expect_recorded_or_counted();
-	NOTE("%ld KiB of address space left: home %s, %llu of %llu records dropped and counted", more_kb, status_now().home,
-	     (unsigned long long)status_now().dropped_records, (unsigned long long)offered * 4);
+	NOTE("%ld KiB of address space left: home %s, %llu of %llu records dropped and counted", more_kb,
+	     status_now().home, (unsigned long long)status_now().dropped_records, (unsigned long long)offered * 4);
 }
 
 static void an_address_space_of_64_MiB_more(void)
@@ -803,7 +807,8 @@ static void an_address_space_that_is_full(void)
 	expect_recorded_or_counted();
 }
 
-/* With huge pages on always, the first touch of a table or a cell would cost 2 MiB: none of weir's mappings takes part. */
+/* With huge pages on always, the first touch of a table or a cell would cost 2 MiB: none of weir's mappings takes
+ * part. */
 static void no_huge_pages(void)
 {
 	int ours = 0, wiped = 0;
@@ -836,8 +841,7 @@ static void no_huge_pages(void)
 CASES({"nothing_of_the_hosts_changes", nothing_of_the_hosts_changes, 30},
       {"at_start_nothing_is_open", at_start_nothing_is_open, 10},
       {"nothing_on_standard_output", nothing_on_standard_output, 10},
-      {"errors_on_standard_error", errors_on_standard_error, 10},
-      {"a_good_life_is_quiet", a_good_life_is_quiet, 20},
+      {"errors_on_standard_error", errors_on_standard_error, 10}, {"a_good_life_is_quiet", a_good_life_is_quiet, 20},
       {"each_message_once_a_minute", each_message_once_a_minute, 20},
       {"the_level_is_the_options_or_the_environments", the_level_is_the_options_or_the_environments, 30},
       {"threads_block_all_signals", threads_block_all_signals, 20},
@@ -845,10 +849,8 @@ CASES({"nothing_of_the_hosts_changes", nothing_of_the_hosts_changes, 30},
       {"a_daemon_without_standard_descriptors", a_daemon_without_standard_descriptors, 20},
       {"a_host_that_locks_its_memory", a_host_that_locks_its_memory, 20},
       {"a_host_that_may_lock_little", a_host_that_may_lock_little, 20},
-      {"files_of_8_MiB_at_most", files_of_8_MiB_at_most, 10},
-      {"files_of_64_KiB_at_most", files_of_64_KiB_at_most, 10},
+      {"files_of_8_MiB_at_most", files_of_8_MiB_at_most, 10}, {"files_of_64_KiB_at_most", files_of_64_KiB_at_most, 10},
       {"no_files_at_all", no_files_at_all, 10},
       {"an_address_space_of_64_MiB_more", an_address_space_of_64_MiB_more, 10},
       {"an_address_space_of_3_MiB_more", an_address_space_of_3_MiB_more, 10},
-      {"an_address_space_that_is_full", an_address_space_that_is_full, 20},
-      {"no_huge_pages", no_huge_pages, 10})
+      {"an_address_space_that_is_full", an_address_space_that_is_full, 20}, {"no_huge_pages", no_huge_pages, 10})

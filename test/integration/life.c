@@ -1,5 +1,5 @@
-/* Begin, end, and what is between: init, shutdown, pump, flush, callbacks, exporters, exit, each in every order that a host
- * may come up with. Public API only. */
+/* Begin, end, and what is between: init, shutdown, pump, flush, callbacks, exporters, exit, each in every order that
+ * a host may come up with. Public API only. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -64,7 +64,7 @@ static struct weir_options ticking(unsigned ms)
 
 struct teller {
 	uint32_t runs, closed, inside, most_inside;
-	uint32_t hold;    /* 1: a run waits until it is 0 */
+	uint32_t hold; /* 1: a run waits until it is 0 */
 	uint32_t holding; /* runs that wait */
 	int answer;
 	uint64_t adds, timeout_ns; /* as its snapshot has them */
@@ -128,8 +128,12 @@ static void close_it(void *arg)
 
 static struct weir_exporter *exporter_of(struct teller *t, uint64_t interval_ns)
 {
-	struct weir_exporter_options e = {.size = sizeof e, .name = "teller", .arg = t, .interval_ns = interval_ns,
-	                                  .metrics = export_it, .closed = close_it};
+	struct weir_exporter_options e = {.size = sizeof e,
+	                                  .name = "teller",
+	                                  .arg = t,
+	                                  .interval_ns = interval_ns,
+	                                  .metrics = export_it,
+	                                  .closed = close_it};
 	struct weir_exporter *exporter;
 
 	EQUAL_INT(weir_exporter_new(&exporter, &e), WEIR_OK);
@@ -616,7 +620,8 @@ static void deadlines_with_a_stuck_exporter(void)
 	deadlines_with_stuck(true);
 }
 
-/* Shutdown with exporters that are not destroyed, one of them stuck: the rest is flushed and closed when it comes back. */
+/* Shutdown with exporters that are not destroyed, one of them stuck: the rest is flushed and closed when it comes
+ * back. */
 static void shutdown_leaves_a_stuck_exporter_behind(void)
 {
 	struct weir_options o = ticking(2);
@@ -694,7 +699,8 @@ static void limits_are_told(void)
 	enum { EXPORTERS = 64, CALLBACKS = 1024 };
 	static struct weir_exporter *exporters[EXPORTERS];
 	static struct weir_callback *callbacks[CALLBACKS];
-	struct weir_exporter_options e = {.size = sizeof e, .interval_ns = WEIR_S(60), .metrics = export_it, .closed = close_it};
+	struct weir_exporter_options e = {
+	    .size = sizeof e, .interval_ns = WEIR_S(60), .metrics = export_it, .closed = close_it};
 	struct weir_exporter *one_more = NULL;
 	struct weir_callback *another = NULL;
 	struct weir_options o = ticking(3);
@@ -743,7 +749,9 @@ static void observe_and_register(struct weir_observer *observer, void *arg)
 	struct weir_snapshot *snapshot;
 
 	(void)arg;
-	EQUAL_INT(weir_observed_create(&made, WEIR_OBSERVED_GAUGE_KIND, "life_made", "Made in a callback.", labels, NULL), WEIR_OK);
+	EQUAL_INT(
+	    weir_observed_create(&made, WEIR_OBSERVED_GAUGE_KIND, "life_made", "Made in a callback.", labels, NULL),
+	    WEIR_OK);
 	weir_observer_report_with(observer, made, 4, "outer");
 	EQUAL_INT(weir_counter_create(&counter, "life_made_anew_total", "Made in a callback.", NULL, NULL), WEIR_OK);
 	weir_counter_add(counter, 6);
@@ -874,7 +882,8 @@ static void a_full_segment_drops_and_counts(void)
 	EQUAL(status_now().dropped_memory, status_now().dropped_records);
 	EQUAL(counted + status_now().dropped_memory, n + 1);
 	AT_MOST(status_now().segment_bytes, WEIR_MIB(1));
-	NOTE("%llu of %llu records dropped and counted", (unsigned long long)status_now().dropped_memory, (unsigned long long)n);
+	NOTE("%llu of %llu records dropped and counted", (unsigned long long)status_now().dropped_memory,
+	     (unsigned long long)n);
 	record_all();
 	EQUAL(weir_counter_read(&adds), 2);
 	EQUAL_INT(weir_shutdown(WEIR_S(1)), WEIR_OK);
@@ -1044,24 +1053,18 @@ static void exit_with_something_stuck(void)
 		run_victim("stuck_victim", run, 43);
 }
 
-CASES({"usable_before_init", usable_before_init, 20},
-      {"init_twice", init_twice, 20},
+CASES({"usable_before_init", usable_before_init, 20}, {"init_twice", init_twice, 20},
       {"shutdown_twice_and_record_after_it", shutdown_twice_and_record_after_it, 20},
-      {"init_again_and_again", init_again_and_again, 60},
-      {"everything_at_once", everything_at_once, 30},
-      {"options_of_another_size", options_of_another_size, 20},
-      {"pump_needs_no_thread", pump_needs_no_thread, 20},
+      {"init_again_and_again", init_again_and_again, 60}, {"everything_at_once", everything_at_once, 30},
+      {"options_of_another_size", options_of_another_size, 20}, {"pump_needs_no_thread", pump_needs_no_thread, 20},
       {"a_second_pump_returns_at_once", a_second_pump_returns_at_once, 20},
       {"deadlines_with_a_stuck_callback", deadlines_with_a_stuck_callback, 30},
       {"deadlines_with_a_stuck_exporter", deadlines_with_a_stuck_exporter, 30},
       {"shutdown_leaves_a_stuck_exporter_behind", shutdown_leaves_a_stuck_exporter_behind, 30},
-      {"exporters_run_and_end", exporters_run_and_end, 30},
-      {"limits_are_told", limits_are_told, 30},
+      {"exporters_run_and_end", exporters_run_and_end, 30}, {"limits_are_told", limits_are_told, 30},
       {"a_callback_registers_and_ends_itself", a_callback_registers_and_ends_itself, 20},
       {"destroy_waits_for_a_running_callback", destroy_waits_for_a_running_callback, 20},
       {"a_slow_callback_holds_nothing_up", a_slow_callback_holds_nothing_up, 20},
       {"a_full_segment_drops_and_counts", a_full_segment_drops_and_counts, 20},
-      {"exit_from_any_thread", exit_from_any_thread, 90},
-      {"exit_victim", exit_victim, 0},
-      {"exit_with_something_stuck", exit_with_something_stuck, 60},
-      {"stuck_victim", stuck_victim, 0})
+      {"exit_from_any_thread", exit_from_any_thread, 90}, {"exit_victim", exit_victim, 0},
+      {"exit_with_something_stuck", exit_with_something_stuck, 60}, {"stuck_victim", stuck_victim, 0})

@@ -1,5 +1,5 @@
-/* A million series, recorded by 64 threads: exact, and in the memory that is promised: at most 320 bytes a series, and 8 bytes
- * for each cell and recording thread, in blocks of 4 KiB. Public API only. */
+/* A million series, recorded by 64 threads: exact, and in the memory that is promised: at most 320 bytes a series,
+ * and 8 bytes for each cell and recording thread, in blocks of 4 KiB. Public API only. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -72,7 +72,8 @@ static void a_million_series_by_64_threads(void)
 	EQUAL(made.overflowed, 0);
 	CHECK(made.series >= SERIES);
 	NOTE("%llu bytes a series: %llu KiB of segment, %llu KiB of heap",
-	     (unsigned long long)(made.segment_bytes + made.heap_bytes - first.segment_bytes - first.heap_bytes) / SERIES,
+	     (unsigned long long)(made.segment_bytes + made.heap_bytes - first.segment_bytes - first.heap_bytes) /
+	         SERIES,
 	     (unsigned long long)made.segment_bytes / 1024, (unsigned long long)made.heap_bytes / 1024);
 	AT_MOST(made.segment_bytes + made.heap_bytes - first.segment_bytes - first.heap_bytes, SERIES * 320u);
 	AT_MOST(proc_status("VmRSS:", 10) - rss, SERIES / 1024 * 320 + (long)(sizeof handles / 1024) + 2048);
@@ -85,14 +86,15 @@ static void a_million_series_by_64_threads(void)
 	for (unsigned me = 0; me < THREADS; me++)
 		by_label += (SERIES - me + 996) / 997;
 	used = status_now();
-	/* blocks of 512 cells; a table of 2000 pointers, in pages, for each thread; directory and index of the blocks */
+	/* blocks of 512 cells, two of them shared with others */
 	cells = (uint64_t)THREADS * ((SERIES + 511) / 512 + 2) * 4096;
 	NOTE("%llu KiB more of segment and heap for %llu KiB of cells; RSS + %ld KiB in all",
 	     (unsigned long long)(used.segment_bytes + used.heap_bytes - made.segment_bytes - made.heap_bytes) / 1024,
 	     (unsigned long long)cells / 1024, proc_status("VmRSS:", 10) - rss);
 	AT_MOST(used.segment_bytes + used.heap_bytes - first.segment_bytes - first.heap_bytes,
 	        cells + SERIES * 320u + THREADS * 8192u);
-	largest = (long)(cells / 1024) + SERIES / 1024 * 320 + (long)(sizeof handles / 1024) + THREADS * (8 + 20) + 4096;
+	largest =
+	    (long)(cells / 1024) + SERIES / 1024 * 320 + (long)(sizeof handles / 1024) + THREADS * (8 + 20) + 4096;
 	AT_MOST(proc_status("VmRSS:", 10) - rss, largest); /* each thread's table of 2000 blocks takes five pages */
 
 	CHECK(weir_snapshot_new(&snapshot) == WEIR_OK);

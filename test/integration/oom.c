@@ -1,9 +1,10 @@
-/* Every allocation fails once, in turn: this program's own malloc, calloc, realloc, mmap, mprotect, madvise, ftruncate,
- * fallocate, pthread_create and syscall(memfd_create) stand before libc's for libweir too, and the k-th call fails, for every
- * k, over a whole life; then all of them from the k-th on, for a while. Nothing crashes or hangs; what was offered was recorded, or
- * dropped and counted; and once there is memory again, records are counted again. Public API only. (accept is the endpoint's.)
+/* Every allocation fails once, in turn: this program's own malloc, calloc, realloc, mmap, mprotect, madvise,
+ * ftruncate, fallocate, pthread_create and syscall(memfd_create) stand before libc's for libweir too, and the k-th
+ * call fails, for every k, over a whole life; then all of them from the k-th on, for a while. Nothing crashes or
+ * hangs; what was offered was recorded, or dropped and counted; and once there is memory again, records are counted
+ * again. Public API only. (accept is the endpoint's.)
  *
- * Invariant: calls are counted and fail only between begin_failing and end_failing; elsewhere they are libc's. */
+ * Invariant: calls are counted, and fail, only while `failing` is set; else they are libc's. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -32,8 +33,8 @@ WEIR_OBSERVED_GAUGE(observed, "oom_observed", "What a callback reports.", "k");
 
 /* ---- the calls ---- */
 
-static bool failing;           /* between begin and end */
-static uint64_t calls;         /* so far, of this life */
+static bool failing; /* between begin and end */
+static uint64_t calls; /* so far, of this life */
 static uint64_t fail_from = UINT64_MAX, fail_to = UINT64_MAX; /* these fail, counted from 1 */
 enum call { MALLOC, CALLOC, REALLOC, MMAP, MPROTECT, POPULATE, FTRUNCATE, FALLOCATE, THREAD, MEMFD, KINDS };
 static uint64_t calls_of[KINDS];
@@ -266,8 +267,12 @@ static void bare_life(void)
 /* The same calls in the same order, whatever fails. */
 static void life(bool pumped)
 {
-	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(1000), .log_level = WEIR_LOG_NONE, .no_thread = pumped,
-	                         .no_process = true, .service_name = "oom"};
+	struct weir_options o = {.size = sizeof o,
+	                         .tick_ns = WEIR_MS(1000),
+	                         .log_level = WEIR_LOG_NONE,
+	                         .no_thread = pumped,
+	                         .no_process = true,
+	                         .service_name = "oom"};
 	struct weir_exporter_options e = {.size = sizeof e, .interval_ns = WEIR_S(60), .metrics = export_it};
 	static const char *const labels[] = {"k", NULL};
 	struct weir_exporter *exporter = NULL;
@@ -291,7 +296,9 @@ static void life(bool pumped)
 	error = weir_histogram_create(&histogram, "oom_made_seconds", "Made.", NULL, NULL);
 	CHECK(error == WEIR_OK || error == WEIR_ENOMEM);
 	weir_histogram_record(histogram, 5);
-	error = weir_instrument_configure("oom_labelled_total", &(struct weir_instrument_options){.size = sizeof(struct weir_instrument_options), .max_series = 1000});
+	error = weir_instrument_configure(
+	    "oom_labelled_total",
+	    &(struct weir_instrument_options){.size = sizeof(struct weir_instrument_options), .max_series = 1000});
 	CHECK(error == WEIR_OK || error == WEIR_ENOMEM);
 	run_thread(20);
 	error = weir_thread_attach();
@@ -337,8 +344,8 @@ static uint64_t recorded(void)
 	for (weir_family_begin(&f, snapshot); weir_family_next(&f);) {
 		char seen[300] = {0};
 
-		if (strncmp(f.name, "oom_", 4) != 0 || strncmp(f.name, "oom_made", 8) == 0 || f.kind == WEIR_OBSERVED_GAUGE_KIND ||
-		    f.kind == WEIR_INFO_KIND)
+		if (strncmp(f.name, "oom_", 4) != 0 || strncmp(f.name, "oom_made", 8) == 0 ||
+		    f.kind == WEIR_OBSERVED_GAUGE_KIND || f.kind == WEIR_INFO_KIND)
 			continue;
 		for (weir_series_begin(&s, &f); weir_series_next(&s);) {
 			sum += f.kind == WEIR_GAUGE_KIND ? (uint64_t)s.level : s.count;
@@ -392,7 +399,8 @@ static void one_life(uint64_t from, uint64_t to, enum way way)
 			FAIL("after the failure of call %llu nothing is recorded any more", (unsigned long long)from);
 		sleep_ms(100);
 	}
-	EQUAL_INT(weir_init(&(struct weir_options){.size = sizeof(struct weir_options), .log_level = WEIR_LOG_NONE}), WEIR_OK);
+	EQUAL_INT(weir_init(&(struct weir_options){.size = sizeof(struct weir_options), .log_level = WEIR_LOG_NONE}),
+	          WEIR_OK);
 	EQUAL_INT(weir_shutdown(WEIR_S(3)), WEIR_OK);
 }
 
@@ -415,7 +423,8 @@ static void end_life(struct life_under_way *l)
 		return;
 	end = child_end(l->child, 15000);
 	if (end != 0)
-		FAIL("with call %llu failing, a life ends with %d (-1: hung, 1000 and more: a signal)", (unsigned long long)l->from, end);
+		FAIL("with call %llu failing, a life ends with %d (-1: hung, 1000 and more: a signal)",
+		     (unsigned long long)l->from, end);
 	if (read(l->told, &last_told, sizeof last_told) != sizeof last_told)
 		FAIL("a life tells nothing");
 	close(l->told);
@@ -460,7 +469,8 @@ static void life_of_its_own(void)
 {
 	struct told told;
 
-	one_life(strtoull(getenv("OOM_FROM"), NULL, 10), strtoull(getenv("OOM_TO"), NULL, 10), (enum way)atoi(getenv("OOM_WAY")));
+	one_life(strtoull(getenv("OOM_FROM"), NULL, 10), strtoull(getenv("OOM_TO"), NULL, 10),
+	         (enum way)atoi(getenv("OOM_WAY")));
 	told.calls = calls;
 	memcpy(told.of, calls_of, sizeof told.of);
 	if (write(90, &told, sizeof told) != sizeof told)
@@ -479,13 +489,16 @@ static void each_call_once(enum way way)
 {
 	uint64_t all = calls_of_life(way);
 
-	NOTE("calls: %llu malloc, %llu calloc, %llu mmap, %llu mprotect, %llu populate, %llu ftruncate, %llu pthread_create, "
-	     "%llu memfd_create", (unsigned long long)last_told.of[MALLOC], (unsigned long long)last_told.of[CALLOC],
+	NOTE("calls: %llu malloc, %llu calloc, %llu mmap, %llu mprotect, %llu populate, %llu ftruncate, %llu "
+	     "pthread_create, "
+	     "%llu memfd_create",
+	     (unsigned long long)last_told.of[MALLOC], (unsigned long long)last_told.of[CALLOC],
 	     (unsigned long long)last_told.of[MMAP], (unsigned long long)last_told.of[MPROTECT],
 	     (unsigned long long)last_told.of[POPULATE], (unsigned long long)last_told.of[FTRUNCATE],
 	     (unsigned long long)last_told.of[THREAD], (unsigned long long)last_told.of[MEMFD]);
-	CHECK(last_told.of[CALLOC] != 0 && last_told.of[MMAP] != 0 && last_told.of[MPROTECT] != 0 && last_told.of[FTRUNCATE] != 0 &&
-	      last_told.of[MEMFD] != 0 && (way != THREADED || last_told.of[THREAD] >= 2));
+	CHECK(last_told.of[CALLOC] != 0 && last_told.of[MMAP] != 0 && last_told.of[MPROTECT] != 0 &&
+	      last_told.of[FTRUNCATE] != 0 && last_told.of[MEMFD] != 0 &&
+	      (way != THREADED || last_told.of[THREAD] >= 2));
 	for (uint64_t k = 1; k <= all; k++)
 		start_life(k, k, way);
 	end_lives();
@@ -518,7 +531,6 @@ static void all_fail_from_each_on(void)
 CASES({"every_allocation_fails_once", every_allocation_fails_once, 100},
       {"every_allocation_fails_once_pumped", every_allocation_fails_once_pumped, 100},
       {"every_allocation_fails_once_of_who_only_records", every_allocation_fails_once_of_who_only_records, 100},
-      {"all_fail_from_each_on", all_fail_from_each_on, 100},
-      {"life_of_its_own", life_of_its_own, 0})
+      {"all_fail_from_each_on", all_fail_from_each_on, 100}, {"life_of_its_own", life_of_its_own, 0})
 
 #endif

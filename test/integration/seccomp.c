@@ -1,6 +1,6 @@
-/* Strict seccomp: a thread that has recorded once makes no system call in any record call, those with labels included.
- * (What may make one is a thread's, a block's or a series' first use, and a label value that must be mended.) And weir_init
- * where memfd_create is refused. Public API only. */
+/* Strict seccomp: a thread that has recorded once makes no system call in any record call, those with labels
+ * included. (What may make one is a thread's, a block's or a series' first use, and a label value that must be
+ * mended.) And weir_init where memfd_create is refused. Public API only. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -17,8 +17,10 @@ WEIR_UPDOWN(updown, "strict_updown", "Ups and downs.");
 WEIR_GAUGE(gauge, "strict_gauge", "A level.");
 WEIR_FLOAT_GAUGE(real, "strict_real", "A level that is a double.");
 WEIR_HISTOGRAM(explicit_bounds, WEIR_LATENCY_SLO(990000, WEIR_MS(3)), "strict_explicit_seconds", "Times.");
-WEIR_HISTOGRAM(exponential, WEIR_BUCKETS(WEIR_SECONDS, WEIR_RANGE(1000, WEIR_S(60))), "strict_exponential_seconds", "Times.");
-WEIR_HISTOGRAM(dense, WEIR_BUCKETS(WEIR_ONE, WEIR_BOUNDS(1000000, 1000001, 1000002, 1000003, 1000004)), "strict_dense", "Close bounds.");
+WEIR_HISTOGRAM(exponential, WEIR_BUCKETS(WEIR_SECONDS, WEIR_RANGE(1000, WEIR_S(60))), "strict_exponential_seconds",
+               "Times.");
+WEIR_HISTOGRAM(dense, WEIR_BUCKETS(WEIR_ONE, WEIR_BOUNDS(1000000, 1000001, 1000002, 1000003, 1000004)), "strict_dense",
+               "Close bounds.");
 WEIR_COUNTER(counter_by, "strict_by_total", "Adds by labels.", "method", "route", "code");
 WEIR_UPDOWN(updown_by, "strict_updown_by", "Ups and downs by label.", "k");
 WEIR_GAUGE(gauge_by, "strict_gauge_by", "Levels.", "k");
@@ -54,15 +56,16 @@ static bool install(struct sock_filter *code, size_t count)
 /* This thread alone: any call but exit kills the process, and so the case. */
 static bool only_exit(void)
 {
-	struct sock_filter code[] = {LOAD(nr), UNLESS(SYS_exit, 1), ANSWER(SECCOMP_RET_ALLOW), ANSWER(SECCOMP_RET_KILL_PROCESS)};
+	struct sock_filter code[] = {LOAD(nr), UNLESS(SYS_exit, 1), ANSWER(SECCOMP_RET_ALLOW),
+	                             ANSWER(SECCOMP_RET_KILL_PROCESS)};
 
 	return install(code, sizeof code / sizeof *code);
 }
 
 static bool without_call(unsigned number, unsigned error)
 {
-	struct sock_filter code[] = {LOAD(nr), UNLESS(number, 1), ANSWER(SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)),
-	                             ANSWER(SECCOMP_RET_ALLOW)};
+	struct sock_filter code[] = {LOAD(nr), UNLESS(number, 1),
+	                             ANSWER(SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)), ANSWER(SECCOMP_RET_ALLOW)};
 
 	return install(code, sizeof code / sizeof *code);
 }
@@ -372,10 +375,13 @@ static void memfd_create_is_unknown(void)
 	expect_fallback(ENOSYS);
 }
 
-/* Other calls that a sandbox may not know: records go on, or are counted. (futex is none: libc itself aborts without it.) */
+/* Other calls that a sandbox may not know: records go on, or are counted. (futex is none: libc itself aborts without
+ * it.) */
 static void expect_without(unsigned number, const char *name, bool exact)
 {
-	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(2), .log_level = WEIR_LOG_NONE,
+	struct weir_options o = {.size = sizeof o,
+	                         .tick_ns = WEIR_MS(2),
+	                         .log_level = WEIR_LOG_NONE,
 	                         .no_process = true}; /* else its own records would be dropped and counted too */
 	pid_t child;
 
@@ -387,7 +393,8 @@ static void expect_without(unsigned number, const char *name, bool exact)
 			_exit(0);
 		weir_init(&o);
 		record_there(NULL);
-		sum = weir_counter_read(&counter) + (uint64_t)weir_gauge_read(&gauge) + weir_histogram_read(&explicit_bounds).count +
+		sum = weir_counter_read(&counter) + (uint64_t)weir_gauge_read(&gauge) +
+		      weir_histogram_read(&explicit_bounds).count +
 		      weir_counter_series_read(weir_counter_with(&counter_by, "a", "b", "c"));
 		EQUAL(sum + status_now().dropped_records, 4000);
 		if (exact)

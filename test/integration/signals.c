@@ -1,6 +1,6 @@
-/* Recording in signal handlers: on a thread that records, that is at its very first use, that registers, that reads. Public
- * API only. Nothing is lost where the thread has used the cell before; on first use it is recorded, or dropped and counted;
- * errno is never touched. */
+/* Recording in signal handlers: on a thread that records, that is at its very first use, that registers, that reads.
+ * Public API only. Nothing is lost where the thread has used the cell before; on first use it is recorded, or dropped
+ * and counted; errno is never touched. */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -300,12 +300,12 @@ static void handler_records_while_the_thread_reads(void)
 
 /* ---- errno ---- */
 
-#define KEEPS_ERRNO(call)                                                                                              \
-	do {                                                                                                           \
-		errno = 4242;                                                                                          \
-		call;                                                                                                  \
-		if (errno != 4242)                                                                                     \
-			FAIL("errno is %d after %s", errno, #call);                                                    \
+#define KEEPS_ERRNO(call)                                           \
+	do {                                                        \
+		errno = 4242;                                       \
+		call;                                               \
+		if (errno != 4242)                                  \
+			FAIL("errno is %d after %s", errno, #call); \
 	} while (0)
 
 static struct weir_str two[] = {{"a", 1}, {"b", 1}};
@@ -318,9 +318,9 @@ static void all_record_calls(int only, const char *fresh)
 	struct weir_stopwatch watch = weir_stopwatch_begin();
 	int n = 0;
 
-#define CALL(call)                                                                                                     \
-	if (only < 0 || only == n)                                                                                     \
-		KEEPS_ERRNO(call);                                                                                     \
+#define CALL(call)                 \
+	if (only < 0 || only == n) \
+		KEEPS_ERRNO(call); \
 	n++
 	CALL(weir_counter_add(&adds, 1));
 	CALL(weir_updown_add(&updown, 1));
@@ -415,12 +415,10 @@ static void first_call(void)
 	one_call((void *)(intptr_t)atoi(number));
 }
 
-CASES({"nothing_is_lost_in_a_storm", nothing_is_lost_in_a_storm, 30},
-      {"one_cell_in_a_storm", one_cell_in_a_storm, 30},
+CASES({"nothing_is_lost_in_a_storm", nothing_is_lost_in_a_storm, 30}, {"one_cell_in_a_storm", one_cell_in_a_storm, 30},
       {"first_use_is_recorded_or_counted", first_use_is_recorded_or_counted, 60},
       {"first_use_of_the_process", first_use_of_the_process, 10},
       {"handler_registers_as_the_thread_does", handler_registers_as_the_thread_does, 30},
       {"handler_records_while_the_thread_reads", handler_records_while_the_thread_reads, 30},
       {"errno_is_never_touched", errno_is_never_touched, 30},
-      {"errno_at_the_process_first_use", errno_at_the_process_first_use, 30},
-      {"first_call", first_call, 0})
+      {"errno_at_the_process_first_use", errno_at_the_process_first_use, 30}, {"first_call", first_call, 0})

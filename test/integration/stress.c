@@ -1,6 +1,7 @@
-/* Everything at once, for a bounded time, and then the sums are exact: recorders, snapshots, new series and instruments,
- * callbacks, exporters, threads that come and go, init and shutdown. Public API only; no fork, so that it runs under the
- * sanitizers too (which see builtins in the place of the one-instruction add: the release build runs it as it is shipped). */
+/* Everything at once, for a bounded time, and then the sums are exact: recorders, snapshots, new series and
+ * instruments, callbacks, exporters, threads that come and go, init and shutdown. Public API only; no fork, so that
+ * it runs under the sanitizers too (which see builtins in the place of the one-instruction add: the release build
+ * runs it as it is shipped). */
 #include "case.h"
 
 #include <weir/weir.h>
@@ -121,8 +122,8 @@ static uint64_t family_sum(const struct weir_snapshot *snapshot, const char *nam
 
 static void *take_snapshots(void *arg)
 {
-	static const char *const names[] = {"stress_adds_total", "stress_labelled_total", "stress_times_seconds",
-	                                    "stress_sizes_bytes", "stress_fresh_total", "stress_capped_total"};
+	static const char *const names[] = {"stress_adds_total",  "stress_labelled_total", "stress_times_seconds",
+	                                    "stress_sizes_bytes", "stress_fresh_total",    "stress_capped_total"};
 	uint64_t former[6] = {0};
 
 	(void)arg;
@@ -136,7 +137,8 @@ static void *take_snapshots(void *arg)
 			uint64_t sum = family_sum(snapshot, names[i], NULL);
 
 			if (sum < former[i])
-				FAIL("%s went back from %llu to %llu", names[i], (unsigned long long)former[i], (unsigned long long)sum);
+				FAIL("%s went back from %llu to %llu", names[i], (unsigned long long)former[i],
+				     (unsigned long long)sum);
 			AT_MOST(sum, most);
 			former[i] = sum;
 		}
@@ -165,7 +167,8 @@ static void *register_more(void *arg)
 		EQUAL_INT(weir_histogram_create(&histogram, name, "Made by both.", NULL, NULL), WEIR_OK);
 		weir_histogram_record(histogram, 5);
 		if (n % 50 == 0) {
-			struct weir_instrument_options o = {.size = sizeof o, .constant = (const char *const[]){"zone", "a", NULL}};
+			struct weir_instrument_options o = {.size = sizeof o,
+			                                    .constant = (const char *const[]){"zone", "a", NULL}};
 
 			EQUAL_INT(weir_instrument_configure("stress_adds_total", &o), WEIR_OK);
 		}
@@ -194,7 +197,8 @@ static void *come_and_go(void *arg)
 {
 	(void)arg;
 	for (intptr_t n = 0; !stopped(); n++) {
-		struct weir_exporter_options e = {.size = sizeof e, .arg = &exports, .interval_ns = WEIR_MS(1), .metrics = export_it};
+		struct weir_exporter_options e = {
+		    .size = sizeof e, .arg = &exports, .interval_ns = WEIR_MS(1), .metrics = export_it};
 		struct weir_exporter *exporter;
 		struct weir_callback *callback;
 		int result;
@@ -266,8 +270,8 @@ static void everything(void *(*with)(void *), bool started)
 	thread_start(&threads[n++], start_short_lives, NULL, 0);
 	thread_start(&threads[n++], take_snapshots, NULL, 0);
 	thread_start(&threads[n++], take_snapshots, NULL, 0);
-	thread_start(&threads[n++], register_more, (void *)(uintptr_t)"one", 0);
-	thread_start(&threads[n++], register_more, (void *)(uintptr_t)"two", 0);
+	thread_start(&threads[n++], register_more, (void *)(uintptr_t) "one", 0);
+	thread_start(&threads[n++], register_more, (void *)(uintptr_t) "two", 0);
 	thread_start(&threads[n++], with, NULL, 0);
 	sleep_ms(MS);
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);

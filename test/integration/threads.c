@@ -101,7 +101,8 @@ static void see(struct seen *former, bool final)
 	most = __atomic_load_n(&offered, __ATOMIC_SEQ_CST);
 	CHECK(weir_snapshot_find(snapshot, "thread_adds_total", NULL, 0, &s));
 	if (s.count < former->adds)
-		FAIL("the counter went back from %llu to %llu", (unsigned long long)former->adds, (unsigned long long)s.count);
+		FAIL("the counter went back from %llu to %llu", (unsigned long long)former->adds,
+		     (unsigned long long)s.count);
 	AT_MOST(s.count, most);
 	former->adds = s.count;
 	for (int k = 0; k < LABELS; k++) {
@@ -336,8 +337,8 @@ static void a_thousand_threads_with_ten_thousand_series(void)
 		pthread_join(threads[i], NULL);
 	status = status_now();
 	rss = proc_status("VmRSS:", 10) - rss;
-	/* 8 bytes a cell and thread, in blocks of 4 KiB of which the first and the last may be shared with others; 320 bytes a
-	 * series; and what a thread costs by itself. */
+	/* 8 bytes a cell and thread, in blocks of 4 KiB of which the first and the last may be shared with others;
+	 * 320 bytes a series; and what a thread costs by itself. */
 	cells = (uint64_t)LIVE * ((SERIES + 511) / 512 + 1) * 4096;
 	AT_MOST(status.segment_bytes + status.heap_bytes, cells + SERIES * 320u + LIVE * 8192u + WEIR_KIB(512));
 	AT_MOST(rss, (cells + LIVE * 8192u) / 1024 + 8192);

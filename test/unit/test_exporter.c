@@ -203,12 +203,13 @@ ALONE(pumped_it_is_called_when_it_is_due)
 {
 	static struct sink s;
 	uint64_t next = 0, began;
+	uint32_t calls;
 
 	start(true);
 	began = now_ns();
 	export_to(&s, WEIR_MS(40));
 	assert_int_equal(weir_pump(WEIR_S(1), &next), WEIR_OK);
-	assert_int_equal(s.calls, 0);
+	assert_true(s.calls == 0 || now_ns() - began >= WEIR_MS(40)); /* on a machine that is busy elsewhere */
 	assert_true(next <= WEIR_MS(40));
 	while (s.calls == 0 && now_ns() - began < WEIR_S(10)) {
 		sleep_ms(1);
@@ -217,10 +218,12 @@ ALONE(pumped_it_is_called_when_it_is_due)
 	assert_int_equal(s.calls, 1);
 	assert_true(s.last_ns - began >= WEIR_MS(40));
 	assert_true(s.timeout_ns <= WEIR_MS(40));
+	began = s.last_ns;
 	assert_int_equal(weir_pump(WEIR_S(1), &next), WEIR_OK); /* not due again */
-	assert_int_equal(s.calls, 1);
+	assert_true(s.calls == 1 || s.last_ns - began >= WEIR_MS(40));
+	calls = s.calls;
 	stop();
-	assert_int_equal(s.calls, 2); /* flushed */
+	assert_int_equal(s.calls, calls + 1); /* flushed */
 	assert_int_equal(s.closed, 1);
 }
 
