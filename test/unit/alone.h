@@ -1,9 +1,9 @@
-/* What the unit tests of process-wide state are written in. ALONE(name) is a cmocka test whose body runs in a process of its
- * own: this program, started anew with the case's name, so that each case begins as a host begins, leaves nothing to the
- * next, and costs only itself where it crashes or hangs.
+/* What the unit tests of process-wide state are written in. ALONE(name) is a cmocka test whose body runs in a process
+ * of its own: this program, started anew with the case's name, so that each case begins as a host begins, leaves
+ * nothing to the next, and costs only itself where it crashes or hangs.
  *
- * Invariant: a check that fails ends the case's process, from any thread; a forked child's check ends the child, whose end
- * its parent looks at. Include it last: it brings cmocka's own needs. */
+ * * Invariant: a check that fails ends the case's process, from any thread; a forked child's check ends the child,
+ * whose end its parent looks at. Include it last: it brings cmocka's own needs. */
 #ifndef ALONE_H
 #define ALONE_H
 
@@ -53,9 +53,10 @@
 enum { ALONE_SKIPPED = 77, ALONE_FAILED = 1, ALONE_SECONDS = 60, STEP_US = 200 };
 static bool alone_running; /* this is the process of a case */
 
-/* cmocka's checks leave their words to the test that runs on this thread, and are silent where there is none. These say them
- * at once. */
-__attribute__((format(printf, 3, 4))) static inline void check_failed(const char *file, int line, const char *format, ...)
+/* cmocka's checks leave their words to the test that runs on this thread, and are silent where there is none. These
+ * say them at once. */
+__attribute__((format(printf, 3, 4))) static inline void check_failed(const char *file, int line, const char *format,
+                                                                      ...)
 {
 	char text[2048];
 	va_list args;
@@ -72,8 +73,8 @@ __attribute__((format(printf, 3, 4))) static inline void check_failed(const char
 static inline void check_range(uint64_t v, uint64_t low, uint64_t high, const char *what, const char *file, int line)
 {
 	if (v < low || v > high)
-		check_failed(file, line, "%s is %llu (%lld), not from %llu to %llu", what, (unsigned long long)v, (long long)v,
-		             (unsigned long long)low, (unsigned long long)high);
+		check_failed(file, line, "%s is %llu (%lld), not from %llu to %llu", what, (unsigned long long)v,
+		             (long long)v, (unsigned long long)low, (unsigned long long)high);
 }
 
 static inline void check_equal(uint64_t v, uint64_t wanted, const char *what, const char *file, int line)

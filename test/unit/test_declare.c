@@ -42,7 +42,8 @@ ALONE(every_kind_is_made_and_works)
 	assert_int_equal(weir_float_gauge_create(&f, "made_float", "Help.", NULL, NULL), WEIR_OK);
 	assert_int_equal(weir_histogram_create(&h, "made_histogram", "Help.", NULL, NULL), WEIR_OK);
 	assert_int_equal(weir_info_create(&i, "made_info", "Help.", NULL, NULL), WEIR_OK);
-	assert_int_equal(weir_observed_create(&oc, WEIR_OBSERVED_COUNTER_KIND, "made_oc", "Help.", NULL, NULL), WEIR_OK);
+	assert_int_equal(weir_observed_create(&oc, WEIR_OBSERVED_COUNTER_KIND, "made_oc", "Help.", NULL, NULL),
+	                 WEIR_OK);
 	assert_int_equal(weir_observed_create(&og, WEIR_OBSERVED_GAUGE_KIND, "made_og", "Help.", NULL, NULL), WEIR_OK);
 	/* without labels each is a series from the start, but what is told first */
 	assert_true(find("made_counter", &s) && s.count == 0);
@@ -83,7 +84,8 @@ ALONE(what_it_was_made_of_is_copied)
 	char name[] = "made_of_text", help[] = "Help.", label[] = "label", key[] = "key", value[] = "value";
 	const char *labels[] = {label, NULL}, *constant[] = {key, value, NULL};
 	uint64_t bounds[] = {1, 5};
-	struct weir_instrument_options o = {.size = sizeof o, .constant = constant, .bounds = bounds, .bounds_count = 2};
+	struct weir_instrument_options o = {
+	    .size = sizeof o, .constant = constant, .bounds = bounds, .bounds_count = 2};
 	const struct weir_histogram *h, *again;
 	struct weir_snapshot *snapshot;
 	struct weir_family f;
@@ -287,8 +289,10 @@ ALONE(what_a_module_declares_is_registered_when_it_is_loaded)
 /* Instruments in no section, for ranges made by hand. */
 WEIR_DECLARE_(weir_counter, hand_a, WEIR_COUNTER_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "hand_a", "A.");
 WEIR_DECLARE_(weir_counter, hand_b, WEIR_COUNTER_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "hand_b", "B.");
-WEIR_DECLARE_(weir_counter, hand_bad, WEIR_COUNTER_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "1 bad", "Bad.");
-WEIR_DECLARE_(weir_gauge, hand_taken, WEIR_GAUGE_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "hand_a", "Taken.");
+WEIR_DECLARE_(weir_counter, hand_bad, WEIR_COUNTER_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "1 bad",
+              "Bad.");
+WEIR_DECLARE_(weir_gauge, hand_taken, WEIR_GAUGE_KIND, WEIR_ONE, NULL, NULL, 0, _Static_assert(1, ""), "hand_a",
+              "Taken.");
 
 ALONE(a_range_is_taken_once_and_what_is_bad_in_it_is_told)
 {
@@ -306,7 +310,8 @@ ALONE(a_range_is_taken_once_and_what_is_bad_in_it_is_told)
 	weir__log_flush();
 	assert_int_equal(said_count(), 2);
 	assert_int_equal(said_times("1 bad"), 1);
-	assert_int_equal(said_times("gauge hand_a in 1 {} is refused: registered already is counter hand_a in 1 {}"), 1);
+	assert_int_equal(said_times("gauge hand_a in 1 {} is refused: registered already is counter hand_a in 1 {}"),
+	                 1);
 	weir_counter_add(&hand_a, 1);
 	weir_counter_add(&hand_bad, 1);
 	weir_gauge_set(&hand_taken, 5);

@@ -1,4 +1,5 @@
-/* Unit: src/enter.c: the way in is one at a time, deaf to signals, and puts a forked child in order; losses are exact. */
+/* Unit: src/enter.c: the way in is one at a time, deaf to signals, and puts a forked child in order; losses are
+ * exact. */
 #define _GNU_SOURCE
 #include "registry.h"
 #include "shard.h"

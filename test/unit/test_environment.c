@@ -1,5 +1,5 @@
-/* Unit: src/environment.c: what OTEL_ variables and options make of the resource, the level and the interval; what is wrong in
- * them is told and passed over. */
+/* Unit: src/environment.c: what OTEL_ variables and options make of the resource, the level and the interval; what is
+ * wrong in them is told and passed over. */
 #define _GNU_SOURCE
 #include "environment.h"
 #include "log.h"
@@ -158,8 +158,17 @@ static void discards(void)
 ALONE(one_bad_pair_discards_the_whole)
 {
 	static const char *const bad[] = {
-		"good=1,bad,late=2", "good=1,=x,late=2", "good=1,,late=2", "good=1,bad=%zz", "good=1,bad=%4", "good=1,bad=%",
-		"bad%4=1,good=1", "good=1, =x", ",good=1", "nothing", "=",
+	    "good=1,bad,late=2",
+	    "good=1,=x,late=2",
+	    "good=1,,late=2",
+	    "good=1,bad=%zz",
+	    "good=1,bad=%4",
+	    "good=1,bad=%",
+	    "bad%4=1,good=1",
+	    "good=1, =x",
+	    ",good=1",
+	    "nothing",
+	    "=",
 	};
 	static char huge[4096];
 
@@ -199,8 +208,9 @@ ALONE(the_services_name_beats_the_attributes)
 ALONE(options_beat_variables_key_by_key)
 {
 	char key[] = "color", value[] = "red";
-	struct weir_attr extra[] = {weir_attr_str(key, value), weir_attr_int("count", -5), weir_attr_bool("on", true),
-	                            weir_attr_double("share", 0.5), weir_attr_str_n("nul", STR("a\0b")), weir_attr_str("none", NULL)};
+	struct weir_attr extra[] = {weir_attr_str(key, value),           weir_attr_int("count", -5),
+	                            weir_attr_bool("on", true),          weir_attr_double("share", 0.5),
+	                            weir_attr_str_n("nul", STR("a\0b")), weir_attr_str("none", NULL)};
 	struct weir_options o = {.size = sizeof o, .service_name = "by options", .service_version = "1.2",
 	                         .resource = {extra, COUNT(extra)}};
 
@@ -298,7 +308,8 @@ ALONE(the_level_is_the_variables)
 
 static void says_with(const char *variable, enum weir_log_level option, unsigned wanted)
 {
-	struct weir_options o = {.size = sizeof o, .log = say_to_test, .log_level = option, .no_thread = true, .no_process = true};
+	struct weir_options o = {
+	    .size = sizeof o, .log = say_to_test, .log_level = option, .no_thread = true, .no_process = true};
 
 	setenv("OTEL_LOG_LEVEL", variable, 1);
 	assert_int_equal(weir_init(&o), WEIR_OK);

@@ -1,5 +1,5 @@
-/* Unit: src/exporter.c: an exporter of one's own is called at its interval and at flush, is told its time, is counted when it
- * fails, and is closed once, last. */
+/* Unit: src/exporter.c: an exporter of one's own is called at its interval and at flush, is told its time, is counted
+ * when it fails, and is closed once, last. */
 #define _GNU_SOURCE
 #include "pipeline.h"
 #include "port.h"
@@ -97,7 +97,8 @@ ALONE(what_cannot_be_made_is_refused_and_closed)
 	o = (struct weir_exporter_options){.size = 0, .metrics = take_metrics};
 	assert_int_equal(weir_exporter_new(&e, &o), WEIR_EINVAL);
 	memset(&newer, 0, sizeof newer);
-	newer.o = (struct weir_exporter_options){.size = sizeof newer, .arg = &s, .metrics = take_metrics, .interval_ns = 1};
+	newer.o =
+	    (struct weir_exporter_options){.size = sizeof newer, .arg = &s, .metrics = take_metrics, .interval_ns = 1};
 	newer.tail[7] = 1;
 	newer.o.closed = take_end;
 	assert_int_equal(weir_exporter_new(&e, &newer.o), WEIR_EINVAL);
@@ -117,7 +118,8 @@ ALONE(there_is_room_for_sixty_four)
 {
 	static struct sink sinks[65];
 	struct weir_exporter *all[64], *more;
-	struct weir_exporter_options o = {.size = sizeof o, .arg = &sinks[64], .metrics = take_metrics, .closed = take_end};
+	struct weir_exporter_options o = {
+	    .size = sizeof o, .arg = &sinks[64], .metrics = take_metrics, .closed = take_end};
 
 	for (size_t i = 0; i < COUNT(all); i++)
 		all[i] = export_to(&sinks[i], WEIR_S(3600));

@@ -83,14 +83,16 @@ ALONE(they_say_what_the_status_says)
 	assert_int_equal(value(snapshot, "weir_segment_bytes", NULL), status.segment_bytes);
 	assert_int_equal(value(snapshot, "weir_heap_bytes", NULL), status.heap_bytes);
 	assert_int_equal(value(snapshot, "weir_shards", NULL), status.shards);
-	assert_int_equal(value(snapshot, "weir_snapshots_total", NULL), status.snapshots - 1); /* those before this one */
+	assert_int_equal(value(snapshot, "weir_snapshots_total", NULL),
+	                 status.snapshots - 1); /* those before this one */
 	assert_true(value(snapshot, "weir_snapshot_duration_seconds", NULL) > 0);
 	assert_int_equal(value(snapshot, "weir_exports_failed_total", NULL), 3);
 	assert_int_equal(status.overflowed, 3);
 	assert_int_equal(status.exports_failed, 3);
 	assert_int_equal(status.refused, 1);
 	assert_int_equal(status.values_cut, 1);
-	assert_true(status.segment_bytes >= 4096 && status.heap_bytes >= 4096 && status.blocks >= 1 && status.shards == 1);
+	assert_true(status.segment_bytes >= 4096 && status.heap_bytes >= 4096 && status.blocks >= 1 &&
+	            status.shards == 1);
 	assert_int_equal(status.instruments, weir__instruments_count());
 	weir_snapshot_destroy(snapshot);
 }

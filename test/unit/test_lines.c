@@ -54,7 +54,8 @@ ALONE(numbers_of_every_kind)
 	const struct weir_info *i;
 
 	assert_int_equal(weir_counter_create(&c, "c_total", "Help.", NULL, NULL), WEIR_OK);
-	assert_int_equal(weir_counter_create(&seconds, "s_total", "Help.", NULL, OPTIONS(.unit = WEIR_SECONDS)), WEIR_OK);
+	assert_int_equal(weir_counter_create(&seconds, "s_total", "Help.", NULL, OPTIONS(.unit = WEIR_SECONDS)),
+	                 WEIR_OK);
 	assert_int_equal(weir_updown_create(&u, "u", "Help.", LABELS("a"), NULL), WEIR_OK);
 	assert_int_equal(weir_gauge_create(&g, "g", "Help.", LABELS("a"), OPTIONS(.unit = WEIR_SECONDS)), WEIR_OK);
 	assert_int_equal(weir_gauge_create(&share, "r", "Help.", NULL, OPTIONS(.unit = WEIR_RATIO)), WEIR_OK);
@@ -108,8 +109,10 @@ ALONE(what_is_observed)
 {
 	struct weir_callback *callback;
 
-	assert_int_equal(weir_observed_create(&seen[0], WEIR_OBSERVED_COUNTER_KIND, "oc", "Help.", NULL, NULL), WEIR_OK);
-	assert_int_equal(weir_observed_create(&seen[1], WEIR_OBSERVED_GAUGE_KIND, "og", "Help.", NULL, OPTIONS(.unit = WEIR_SECONDS)),
+	assert_int_equal(weir_observed_create(&seen[0], WEIR_OBSERVED_COUNTER_KIND, "oc", "Help.", NULL, NULL),
+	                 WEIR_OK);
+	assert_int_equal(weir_observed_create(&seen[1], WEIR_OBSERVED_GAUGE_KIND, "og", "Help.", NULL,
+	                                      OPTIONS(.unit = WEIR_SECONDS)),
 	                 WEIR_OK);
 	assert_int_equal(weir_callback_new(&callback, observe, NULL), WEIR_OK);
 	assert_string_equal(lines(), "");
@@ -129,14 +132,15 @@ ALONE(values_are_escaped_and_labels_in_order)
 	weir_counter_add_with(c, 4, "over", "flow");
 	assert_string_equal(lines(),
 	                    "http.requests/total{z=\"\\\"1\\\"\\n\",y=\"\",b.c=\"say \\\"hi\\\"\\\\\\n\",a=\"\"} 1\n"
-	                    "http.requests/total{z=\"\\\"1\\\"\\n\",y=\"\",b.c=\"\xe2\x82\xac\",a=\"a\xef\xbf\xbd" "b\"} 2\n"
+	                    "http.requests/total{z=\"\\\"1\\\"\\n\",y=\"\",b.c=\"\xe2\x82\xac\",a=\"a\xef\xbf\xbd"
+	                    "b\"} 2\n"
 	                    "http.requests/total{z=\"\\\"1\\\"\\n\",y=\"\",otel_metric_overflow=\"true\"} 4\n");
 }
 
 ALONE(a_histogram_is_cumulative_and_its_sum_has_128_bits)
 {
-	struct weir_instrument_options o = {.size = sizeof o, .unit = WEIR_SECONDS, .bounds = (const uint64_t[]){500, 1000000000},
-	                                    .bounds_count = 2};
+	struct weir_instrument_options o = {
+	    .size = sizeof o, .unit = WEIR_SECONDS, .bounds = (const uint64_t[]){500, 1000000000}, .bounds_count = 2};
 	const struct weir_histogram *h, *b;
 
 	assert_int_equal(weir_histogram_create(&h, "h_seconds", "Help.", NULL, &o), WEIR_OK);

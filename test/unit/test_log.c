@@ -128,7 +128,8 @@ ALONE(without_a_callback_warnings_and_errors_go_to_standard_error)
 	char *third;
 
 	capture(STDERR_FILENO, speak, out, sizeof out);
-	assert_int_equal(strncmp(out, "weir: error: the first\nweir: warning: the second\nweir: warning: yyyyyyyy", 72), 0);
+	assert_int_equal(strncmp(out, "weir: error: the first\nweir: warning: the second\nweir: warning: yyyyyyyy", 72),
+	                 0);
 	third = strchr(out, 'y');
 	third += strspn(third, "y");
 	assert_string_equal(third, "\nweir: error: the fourth\nweir: the fifth\n");

@@ -1,5 +1,5 @@
-/* Unit: src/metric.c: every kind and every form of recording counts what it was given, in place and out of line; what cannot
- * be counted is dropped, and counted as dropped. */
+/* Unit: src/metric.c: every kind and every form of recording counts what it was given, in place and out of line; what
+ * cannot be counted is dropped, and counted as dropped. */
 #define _GNU_SOURCE
 #include "port.h"
 #include "registry.h"

@@ -1,5 +1,5 @@
-/* Unit: src/observe.c: callbacks run one after the other under no lock, come and go at any time, and what they report is
- * there whole, or no longer. */
+/* Unit: src/observe.c: callbacks run one after the other under no lock, come and go at any time, and what they report
+ * is there whole, or no longer. */
 #define _GNU_SOURCE
 #include "observe.h"
 #include "port.h"
@@ -28,7 +28,8 @@ static struct weir_snapshot *take(void)
 	return snapshot;
 }
 
-static bool in_snapshot(const struct weir_snapshot *snapshot, const char *name, const char *value, struct weir_series *s)
+static bool in_snapshot(const struct weir_snapshot *snapshot, const char *name, const char *value,
+                        struct weir_series *s)
 {
 	struct weir_str v = weir_str_of(value);
 	struct weir_series unused;
@@ -121,7 +122,10 @@ ALONE(a_series_of_integers_takes_doubles_as_integers)
 	static const struct {
 		double real;
 		int64_t level;
-	} cases[] = {{2.5, 2500000000}, {-0.5, -500000000}, {1e300, INT64_C(9200000000000000000)}, {-1e300, INT64_C(-9200000000000000000)}};
+	} cases[] = {{2.5, 2500000000},
+	             {-0.5, -500000000},
+	             {1e300, INT64_C(9200000000000000000)},
+	             {-1e300, INT64_C(-9200000000000000000)}};
 	struct weir_series s;
 
 	value_now = 1;
@@ -175,8 +179,9 @@ ALONE(a_report_that_cannot_be_is_dropped_and_counted)
 	const struct weir_observed *refused;
 	struct weir_status status;
 
-	assert_int_equal(weir_observed_create(&refused, WEIR_OBSERVED_GAUGE_KIND, "observed_jobs_total", "Help.", NULL, NULL),
-	                 WEIR_ECONFLICT);
+	assert_int_equal(
+	    weir_observed_create(&refused, WEIR_OBSERVED_GAUGE_KIND, "observed_jobs_total", "Help.", NULL, NULL),
+	    WEIR_ECONFLICT);
 	begin(report_wrongly, (void *)(uintptr_t)refused);
 	assert_true(weir__callbacks_run());
 	status = status_now();
@@ -214,7 +219,8 @@ static unsigned seen_in(const struct weir_snapshot *snapshot)
 	unsigned seen = 0;
 
 	for (unsigned i = 0; i < 4; i++)
-		seen |= (unsigned)in_snapshot(snapshot, "observed_queues", (const char[]){(char)('a' + i), '\0'}, NULL) << i;
+		seen |= (unsigned)in_snapshot(snapshot, "observed_queues", (const char[]){(char)('a' + i), '\0'}, NULL)
+		        << i;
 	return seen;
 }
 

@@ -29,7 +29,8 @@ static void take(size_t i, size_t bytes)
 /* Each still has its own pattern: nothing overlaps, nothing was moved or zeroed again. */
 ALONE(what_is_taken_is_zeroed_aligned_and_ones_own)
 {
-	static const size_t large[] = {16 * 1024, 16 * 1024 + 1, 60 * 1024, 64 * 1024 - 8, 64 * 1024, 64 * 1024 + 1, 200000};
+	static const size_t large[] = {16 * 1024, 16 * 1024 + 1, 60 * 1024, 64 * 1024 - 8,
+	                               64 * 1024, 64 * 1024 + 1, 200000};
 	uint64_t all = 0;
 	size_t i = 0;
 

@@ -1,5 +1,5 @@
-/* Unit: src/pipeline.c: the tick and what it does, the threads there are, pump, flush that tells the truth, and an end that is
- * bounded whoever is stuck. */
+/* Unit: src/pipeline.c: the tick and what it does, the threads there are, pump, flush that tells the truth, and an end
+ * that is bounded whoever is stuck. */
 #define _GNU_SOURCE
 #include "pipeline.h"
 #include "log.h"
@@ -21,7 +21,8 @@ WEIR_OBSERVED_GAUGE(observed, "pipeline_observed", "Reported.");
 
 static void start(bool pumped, uint64_t tick_ns)
 {
-	struct weir_options o = {.size = sizeof o, .log = say_to_test, .no_process = true, .no_thread = pumped, .tick_ns = tick_ns};
+	struct weir_options o = {
+	    .size = sizeof o, .log = say_to_test, .no_process = true, .no_thread = pumped, .tick_ns = tick_ns};
 
 	assert_int_equal(weir_init(&o), WEIR_OK);
 }

@@ -72,7 +72,8 @@ static void a_dead_thread_is_gone_and_a_live_one_not(void **state)
 	assert_false(weir__thread_is_gone(weir__tid()));
 	__atomic_store_n(&words[1], 1, __ATOMIC_RELEASE);
 	end_thread(thread);
-	WITHIN_MS(5000, weir__thread_is_gone(words[0])); /* join returns a little before the kernel lets go of the number */
+	WITHIN_MS(5000,
+	          weir__thread_is_gone(words[0])); /* join returns a little before the kernel lets go of the number */
 	errno = EDOM;
 	assert_true(weir__thread_is_gone(words[0]));
 	assert_int_equal(errno, EDOM);

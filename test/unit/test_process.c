@@ -162,7 +162,8 @@ ALONE(descriptors_are_counted_by_weirs_own_thread_too)
 	uint64_t seen = 0;
 
 	assert_int_equal(weir_init(&o), WEIR_OK);
-	for (uint64_t until = now_ns() + WEIR_S(10); seen != count_fds() && now_ns() < until; weir_snapshot_destroy(snapshot)) {
+	for (uint64_t until = now_ns() + WEIR_S(10); seen != count_fds() && now_ns() < until;
+	     weir_snapshot_destroy(snapshot)) {
 		struct weir_series s;
 
 		usleep(STEP_US);
@@ -224,7 +225,8 @@ ALONE(the_start_is_when_it_started_and_stands_still)
 	started = level("process_start_time_seconds");
 	clock_gettime(CLOCK_REALTIME, &now);
 	/* this process is seconds old; its start is told in hundredths */
-	assert_in_range(started, ((uint64_t)now.tv_sec - ALONE_SECONDS) * WEIR_S(1), (uint64_t)now.tv_sec * WEIR_S(1) + WEIR_S(1));
+	assert_in_range(started, ((uint64_t)now.tv_sec - ALONE_SECONDS) * WEIR_S(1),
+	                (uint64_t)now.tv_sec * WEIR_S(1) + WEIR_S(1));
 	sleep_ms(30);
 	assert_int_equal(level("process_start_time_seconds"), started);
 }
@@ -266,9 +268,11 @@ ALONE(start_ticks_and_boot_id_are_the_systems)
 	}
 	file = fopen("/proc/self/stat", "re");
 	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	                        &started),
-	                 1);
+	assert_int_equal(
+	    fscanf(file,
+	           "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	           &started),
+	    1);
 	fclose(file);
 	assert_true(started > 0);
 	assert_int_equal(weir__process_start_ticks(), started);

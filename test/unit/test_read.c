@@ -14,8 +14,10 @@ WEIR_GAUGE(gauges, "read_gauges", "Gauges.", "a");
 WEIR_FLOAT_GAUGE(real, "read_real", "A gauge of doubles.");
 WEIR_FLOAT_GAUGE(reals, "read_reals", "Gauges of doubles.", "a");
 WEIR_HISTOGRAM(plain, WEIR_BUCKETS(WEIR_ONE, WEIR_BOUNDS(10, 100)), "read_plain", "A histogram.");
-WEIR_HISTOGRAM(promised, WEIR_BUCKETS(WEIR_ONE, WEIR_SLO(990000, 50), WEIR_BOUNDS(10, 100)), "read_promised", "With an SLO.");
-WEIR_HISTOGRAM(promises, WEIR_BUCKETS(WEIR_ONE, WEIR_SLO(990000, 50), WEIR_RANGE(1, 1000)), "read_promises", "By label.", "a");
+WEIR_HISTOGRAM(promised, WEIR_BUCKETS(WEIR_ONE, WEIR_SLO(990000, 50), WEIR_BOUNDS(10, 100)), "read_promised",
+               "With an SLO.");
+WEIR_HISTOGRAM(promises, WEIR_BUCKETS(WEIR_ONE, WEIR_SLO(990000, 50), WEIR_RANGE(1, 1000)), "read_promises",
+               "By label.", "a");
 /* Bounds equal to another's share its layout, and not its numbers. */
 WEIR_HISTOGRAM(twin, WEIR_BUCKETS(WEIR_ONE, WEIR_BOUNDS(10, 100)), "read_twin", "Of the same bounds.");
 

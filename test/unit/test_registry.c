@@ -1,4 +1,5 @@
-/* Unit: src/registry.c: who is registered and who is refused, what is configured from outside, and cells that nobody shares. */
+/* Unit: src/registry.c: who is registered and who is refused, what is configured from outside, and cells that nobody
+ * shares. */
 #define _GNU_SOURCE
 #include "registry.h"
 #include "log.h"
@@ -67,14 +68,16 @@ ALONE(a_histogram_is_the_same_by_what_its_shape_means)
 	const struct weir_histogram *a, *b, *c;
 
 	assert_int_equal(weir_histogram_create(&a, "registry_shape", "Help.", NULL, OPTIONS(BOUNDS(1, 2, 3))), WEIR_OK);
-	assert_int_equal(weir_histogram_create(&b, "registry_shape", "Other help.", NULL, OPTIONS(BOUNDS(1, 2, 3))), WEIR_OK);
+	assert_int_equal(weir_histogram_create(&b, "registry_shape", "Other help.", NULL, OPTIONS(BOUNDS(1, 2, 3))),
+	                 WEIR_OK);
 	weir_histogram_record(a, 2);
 	weir_histogram_record(b, 3);
 	assert_int_equal(weir_histogram_read(a).count, 2);
 	/* an SLO's threshold that is a bound already */
-	assert_int_equal(weir_histogram_create(&c, "registry_slo", "Help.", NULL,
-	                                       OPTIONS(BOUNDS(1, 2, 3), .slo_threshold = 2, .slo_objective_ppm = 990000)),
-	                 WEIR_OK);
+	assert_int_equal(
+	    weir_histogram_create(&c, "registry_slo", "Help.", NULL,
+	                          OPTIONS(BOUNDS(1, 2, 3), .slo_threshold = 2, .slo_objective_ppm = 990000)),
+	    WEIR_OK);
 	assert_int_equal(weir_histogram_create(&c, "registry_slo", "Help.", NULL,
 	                                       OPTIONS(BOUNDS(1, 3), .slo_threshold = 2, .slo_objective_ppm = 990000)),
 	                 WEIR_OK);
@@ -114,7 +117,8 @@ ALONE(another_definition_of_the_name_is_a_conflict_that_names_both)
 	CONFLICTS(weir_updown_create(&u, "registry_taken_total", "Help.", LABELS("a", "b"), NULL), u,
 	          "up-down counter registry_taken_total in 1 {a,b} is refused: registered already is counter "
 	          "registry_taken_total in 1 {a,b}");
-	CONFLICTS(weir_observed_create(&o, WEIR_OBSERVED_COUNTER_KIND, "registry_taken_total", "Help.", LABELS("a", "b"), NULL),
+	CONFLICTS(weir_observed_create(&o, WEIR_OBSERVED_COUNTER_KIND, "registry_taken_total", "Help.",
+	                               LABELS("a", "b"), NULL),
 	          o, "observed counter registry_taken_total in 1 {a,b} is refused");
 	CONFLICTS(counter(&c, "registry_taken_total", LABELS("a", "b"), OPTIONS(.unit = WEIR_SECONDS)), c,
 	          "counter registry_taken_total in seconds {a,b} is refused");
@@ -134,17 +138,20 @@ ALONE(other_bounds_are_a_conflict)
 	const struct weir_histogram *h, *first;
 
 	hear();
-	assert_int_equal(weir_histogram_create(&first, "registry_bounds", "Help.", NULL, OPTIONS(BOUNDS(1, 2, 3))), WEIR_OK);
+	assert_int_equal(weir_histogram_create(&first, "registry_bounds", "Help.", NULL, OPTIONS(BOUNDS(1, 2, 3))),
+	                 WEIR_OK);
 	CONFLICTS(weir_histogram_create(&h, "registry_bounds", "Help.", NULL, OPTIONS(BOUNDS(1, 2, 4))), h,
 	          "with other bounds");
-	assert_int_equal(weir_histogram_create(&h, "registry_bounds", "Help.", NULL, OPTIONS(BOUNDS(1, 2))), WEIR_ECONFLICT);
+	assert_int_equal(weir_histogram_create(&h, "registry_bounds", "Help.", NULL, OPTIONS(BOUNDS(1, 2))),
+	                 WEIR_ECONFLICT);
 	assert_int_equal(weir_histogram_create(&h, "registry_bounds", "Help.", NULL, NULL), WEIR_ECONFLICT);
 	assert_int_equal(weir_histogram_create(&h, "registry_bounds", "Help.", NULL,
 	                                       OPTIONS(.range_lowest = 1, .range_highest = 3)),
 	                 WEIR_ECONFLICT);
-	assert_int_equal(weir_histogram_create(&h, "registry_bounds", "Help.", NULL,
-	                                       OPTIONS(BOUNDS(1, 2, 3), .slo_threshold = 2, .slo_objective_ppm = 990000)),
-	                 WEIR_ECONFLICT);
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_bounds", "Help.", NULL,
+	                          OPTIONS(BOUNDS(1, 2, 3), .slo_threshold = 2, .slo_objective_ppm = 990000)),
+	    WEIR_ECONFLICT);
 	weir_histogram_record(first, 2);
 	assert_int_equal(weir_histogram_read(first).count, 1);
 }
@@ -201,7 +208,8 @@ ALONE(one_name_in_two_units_is_a_conflict)
 
 			snprintf(name, sizeof name, "units_%d_%d", a, b);
 			made(name, NULL, OPTIONS(.unit = (enum weir_unit)a));
-			assert_int_equal(counter(&c, name, NULL, OPTIONS(.unit = (enum weir_unit)b)), a == b ? WEIR_OK : WEIR_ECONFLICT);
+			assert_int_equal(counter(&c, name, NULL, OPTIONS(.unit = (enum weir_unit)b)),
+			                 a == b ? WEIR_OK : WEIR_ECONFLICT);
 		}
 }
 
@@ -231,9 +239,17 @@ ALONE(names_that_break_a_rule_are_refused)
 ALONE(labels_that_break_a_rule_are_refused)
 {
 	const char *const *const bad[] = {
-		LABELS(""), LABELS("1a"), LABELS(".a"), LABELS("__a"), LABELS("a-b"), LABELS("a:b"), LABELS("a b"),
-		LABELS("\xc3\xa4"), LABELS("ok", "a", "a"), LABELS("a.b", "a_b") /* one label where dots cannot be said */,
-		LABELS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"),
+	    LABELS(""),
+	    LABELS("1a"),
+	    LABELS(".a"),
+	    LABELS("__a"),
+	    LABELS("a-b"),
+	    LABELS("a:b"),
+	    LABELS("a b"),
+	    LABELS("\xc3\xa4"),
+	    LABELS("ok", "a", "a"),
+	    LABELS("a.b", "a_b") /* one label where dots cannot be said */,
+	    LABELS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"),
 	};
 	const struct weir_histogram *h;
 	const struct weir_counter *c;
@@ -245,7 +261,8 @@ ALONE(labels_that_break_a_rule_are_refused)
 	assert_int_equal(weir_histogram_create(&h, "registry_le", "Help.", LABELS("le"), NULL), WEIR_EINVAL);
 	assert_int_equal(said_times("le is a histogram's own label"), 1);
 	made("registry_le_counter", LABELS("le"), NULL);
-	made("registry_labels", LABELS("a", "b.c", "_d", "E_1", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"), NULL);
+	made("registry_labels",
+	     LABELS("a", "b.c", "_d", "E_1", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"), NULL);
 }
 
 ALONE(constant_labels_that_break_a_rule_are_refused)
@@ -262,8 +279,9 @@ ALONE(constant_labels_that_break_a_rule_are_refused)
 	for (size_t i = 0; i < COUNT(bad); i++)
 		if (counter(&c, "registry_constant", LABELS("own"), OPTIONS(.constant = bad[i])) != WEIR_EINVAL)
 			fail_msg("constant labels %zu were taken", i);
-	assert_int_equal(weir_histogram_create(&h, "registry_constant", "Help.", NULL, OPTIONS(.constant = LABELS("le", "1"))),
-	                 WEIR_EINVAL);
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_constant", "Help.", NULL, OPTIONS(.constant = LABELS("le", "1"))),
+	    WEIR_EINVAL);
 	made("registry_constant", LABELS("own"), OPTIONS(.constant = LABELS("k", "v\n", "l", "")));
 }
 
@@ -277,17 +295,22 @@ ALONE(shapes_that_break_a_rule_are_refused)
 	weir__log_set(say_to_test, NULL, WEIR_LOG_ERROR);
 	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(BOUNDS(2, 1))), WEIR_EINVAL);
 	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(BOUNDS(1, 1))), WEIR_EINVAL);
-	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 63)),
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 63)),
+	    WEIR_EINVAL);
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 0)),
+	    WEIR_EINVAL);
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.range_lowest = 2, .range_highest = 1)),
+	    WEIR_EINVAL);
+	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.unit = (enum weir_unit)9)),
 	                 WEIR_EINVAL);
-	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 0)),
-	                 WEIR_EINVAL);
-	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.range_lowest = 2, .range_highest = 1)),
-	                 WEIR_EINVAL);
-	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.unit = (enum weir_unit)9)), WEIR_EINVAL);
 	weir_histogram_record(h, 1);
 	assert_int_equal(status_now().dropped_refused, 1);
-	assert_int_equal(weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 62)),
-	                 WEIR_OK);
+	assert_int_equal(
+	    weir_histogram_create(&h, "registry_h", "Help.", NULL, OPTIONS(.bounds = many, .bounds_count = 62)),
+	    WEIR_OK);
 	weir_histogram_record(h, 1);
 	assert_int_equal(weir_histogram_read(h).count, 1);
 }
@@ -306,7 +329,8 @@ static bool has_constant(const char *name, const char *const *constant)
 
 		if (strcmp(f.name, name) != 0)
 			continue;
-		while (constant != NULL && constant[i] != NULL && i < 2 * f.constant_count && strcmp(constant[i], f.constant[i]) == 0)
+		while (constant != NULL && constant[i] != NULL && i < 2 * f.constant_count &&
+		       strcmp(constant[i], f.constant[i]) == 0)
 			i++;
 		same = i == 2 * f.constant_count && (constant == NULL || constant[i] == NULL);
 	}
@@ -330,7 +354,8 @@ ALONE(configured_before_it_is_declared)
 	char dc[] = "east", name[] = "registry_before";
 
 	assert_int_equal(weir_instrument_configure(name, OPTIONS(.max_series = 3)), WEIR_OK);
-	assert_int_equal(weir_instrument_configure(name, OPTIONS(.constant = LABELS("dc", dc))), WEIR_OK); /* the cap stays */
+	assert_int_equal(weir_instrument_configure(name, OPTIONS(.constant = LABELS("dc", dc))),
+	                 WEIR_OK); /* the cap stays */
 	dc[0] = name[0] = '?'; /* both were copied */
 	c = made("registry_before", LABELS("a"), OPTIONS(.max_series = 100));
 	add_series(c, 0, 10);
@@ -357,8 +382,9 @@ ALONE(configured_after_it_is_declared)
 	assert_int_equal(status_now().overflowed, 4);
 	assert_int_equal(status_now().series, 13);
 	assert_true(has_constant("registry_after", LABELS("dc", "east"))); /* not told: as it was */
-	assert_int_equal(weir_instrument_configure("registry_after", OPTIONS(.constant = LABELS("rack", "7", "dc", "west"))),
-	                 WEIR_OK);
+	assert_int_equal(
+	    weir_instrument_configure("registry_after", OPTIONS(.constant = LABELS("rack", "7", "dc", "west"))),
+	    WEIR_OK);
 	assert_true(has_constant("registry_after", LABELS("rack", "7", "dc", "west")));
 	add_series(c, 12, 16);
 	assert_int_equal(status_now().series, 13); /* the cap stays */
@@ -393,8 +419,10 @@ ALONE(what_cannot_be_configured_is_refused)
 	assert_int_equal(weir_instrument_configure("x", OPTIONS(.constant = LABELS("__k", "v"))), WEIR_EINVAL);
 	assert_int_equal(weir_instrument_configure("x", OPTIONS(.constant = LABELS("k", "v", "k", "w"))), WEIR_EINVAL);
 	assert_int_equal(weir_instrument_configure("x", OPTIONS(.unit = WEIR_SECONDS)), WEIR_EUNSUPPORTED);
-	assert_int_equal(weir_instrument_configure("x", OPTIONS(.bounds = &bound, .bounds_count = 1)), WEIR_EUNSUPPORTED);
-	assert_int_equal(weir_instrument_configure("x", OPTIONS(.range_lowest = 1, .range_highest = 5)), WEIR_EUNSUPPORTED);
+	assert_int_equal(weir_instrument_configure("x", OPTIONS(.bounds = &bound, .bounds_count = 1)),
+	                 WEIR_EUNSUPPORTED);
+	assert_int_equal(weir_instrument_configure("x", OPTIONS(.range_lowest = 1, .range_highest = 5)),
+	                 WEIR_EUNSUPPORTED);
 	assert_int_equal(weir_instrument_configure("x", OPTIONS(.slo_threshold = 1)), WEIR_EUNSUPPORTED);
 	assert_int_equal(weir_instrument_configure("x", OPTIONS(.slo_objective_ppm = 1)), WEIR_EUNSUPPORTED);
 	made("x", LABELS("a"), NULL);
@@ -409,10 +437,12 @@ ALONE(a_constant_label_never_doubles_a_label)
 	weir__log_set(say_to_test, NULL, WEIR_LOG_ERROR);
 	made("registry_doubled", LABELS("a"), NULL);
 	add_series(made("registry_doubled", LABELS("a"), NULL), 0, 1);
-	assert_int_equal(weir_instrument_configure("registry_doubled", OPTIONS(.constant = LABELS("a", "v"))), WEIR_EINVAL);
+	assert_int_equal(weir_instrument_configure("registry_doubled", OPTIONS(.constant = LABELS("a", "v"))),
+	                 WEIR_EINVAL);
 	assert_true(has_constant("registry_doubled", NULL));
 	/* told before, it can only be passed over, and said */
-	assert_int_equal(weir_instrument_configure("registry_redoubled", OPTIONS(.constant = LABELS("a", "v"))), WEIR_OK);
+	assert_int_equal(weir_instrument_configure("registry_redoubled", OPTIONS(.constant = LABELS("a", "v"))),
+	                 WEIR_OK);
 	add_series(made("registry_redoubled", LABELS("a"), NULL), 0, 1);
 	assert_true(has_constant("registry_redoubled", NULL));
 	weir__log_flush();
@@ -425,15 +455,18 @@ ALONE(a_definition_is_the_same_whatever_was_configured_over_it)
 	const struct weir_counter *a, *b, *c;
 
 	a = made("registry_over", NULL, own);
-	assert_int_equal(weir_instrument_configure("registry_over", OPTIONS(.constant = LABELS("dc", "west"))), WEIR_OK);
+	assert_int_equal(weir_instrument_configure("registry_over", OPTIONS(.constant = LABELS("dc", "west"))),
+	                 WEIR_OK);
 	b = made("registry_over", NULL, own); /* a plugin that is loaded a second time */
 	weir_counter_add(a, 1);
 	weir_counter_add(b, 2);
 	assert_int_equal(weir_counter_read(a), 3);
-	assert_int_equal(weir_instrument_configure("registry_over_next", OPTIONS(.constant = LABELS("dc", "west"))), WEIR_OK);
+	assert_int_equal(weir_instrument_configure("registry_over_next", OPTIONS(.constant = LABELS("dc", "west"))),
+	                 WEIR_OK);
 	made("registry_over_next", NULL, own);
 	made("registry_over_next", NULL, own);
-	assert_int_equal(counter(&c, "registry_over", NULL, OPTIONS(.constant = LABELS("dc", "north"))), WEIR_ECONFLICT);
+	assert_int_equal(counter(&c, "registry_over", NULL, OPTIONS(.constant = LABELS("dc", "north"))),
+	                 WEIR_ECONFLICT);
 }
 
 /* ---- cells ---- */
@@ -509,7 +542,8 @@ ALONE(series_of_all_kinds_have_cells_of_their_own)
 			own(i->folded_cell, 1, 2);
 		for (const struct weir__series *s = i->first; s != NULL; s = s->next) {
 			own(s->cell, i->cells, 1);
-			assert_int_equal(weir__block_is_levels(s->cell / WEIR__BLOCK_CELLS), i->kind == WEIR_GAUGE_KIND);
+			assert_int_equal(weir__block_is_levels(s->cell / WEIR__BLOCK_CELLS),
+			                 i->kind == WEIR_GAUGE_KIND);
 		}
 	}
 	assert_int_equal(status_now().series, 12 * (41 + 50 + 50 + 1));

@@ -1,5 +1,5 @@
-/* Unit: src/segment.c: the homes, the header, pages, strings and records, as a reader of the mapping finds them. What is
- * published of real series is read by a program of its own in test/integration. */
+/* Unit: src/segment.c: the homes, the header, pages, strings and records, as a reader of the mapping finds them. What
+ * is published of real series is read by a program of its own in test/integration. */
 #define _GNU_SOURCE
 #include "segment.h"
 #include "port.h"
@@ -320,7 +320,8 @@ ALONE(a_string_longer_than_a_page_is_cut_at_a_character)
 	static char text[8192];
 	struct weir_str at;
 
-	for (size_t i = 0; i < sizeof text; i++) /* of three bytes each: 4080 is a whole number of them, 4079 + 1 is none */
+	for (size_t i = 0; i < sizeof text;
+	     i++) /* of three bytes each: 4080 is a whole number of them, 4079 + 1 is none */
 		text[i] = "\xe2\x82\xac"[i % 3];
 	enter();
 	at = string_at(weir__segment_string(text, sizeof text));

@@ -1,5 +1,6 @@
-/* Unit: src/series.c: values are told apart as tuples whatever their hashes, caps fold and lose nothing, bad values are mended,
- * and one list of values is one series to all threads. Also the key made of a C string, which a series is looked up by. */
+/* Unit: src/series.c: values are told apart as tuples whatever their hashes, caps fold and lose nothing, bad values
+ * are mended, and one list of values is one series to all threads. Also the key made of a C string, which a series is
+ * looked up by. */
 #define _GNU_SOURCE
 #include "label.h"
 #include "registry.h"
@@ -141,8 +142,8 @@ ALONE(values_of_one_slot_and_one_tag_are_two_series)
 }
 
 #if defined(__SIZEOF_INT128__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* The same 64 bits of hash: nothing but the words themselves tells them apart. Found once by four lists of 2^22 words each;
- * where the hash is changed, others must be found. */
+/* The same 64 bits of hash: nothing but the words themselves tells them apart. Found once by four lists of 2^22 words
+ * each; where the hash is changed, others must be found. */
 ALONE(values_of_one_hash_are_two_series)
 {
 	static const char *const pair[][2][2] = {
@@ -158,7 +159,8 @@ ALONE(values_of_one_hash_are_two_series)
 			weir_counter_add_with(c, 1 + 1000 * n, pair[i][n][0], pair[i][n][1]);
 		for (unsigned n = 0; n < 2; n++) {
 			weir_counter_add_with(c, 1 + 1000 * n, pair[i][n][0], pair[i][n][1]);
-			assert_int_equal(read2(c, weir_str_of(pair[i][n][0]), weir_str_of(pair[i][n][1])), 2 * (1 + 1000 * n));
+			assert_int_equal(read2(c, weir_str_of(pair[i][n][0]), weir_str_of(pair[i][n][1])),
+			                 2 * (1 + 1000 * n));
 		}
 	}
 	assert_int_equal(record_of(c)->series_count, 2 * COUNT(pair));
@@ -179,7 +181,8 @@ ALONE(the_table_grows_and_keeps_all)
 		cell[i] = weir_counter_with(c, value, "x").cell_;
 		assert_int_not_equal(cell[i], 0);
 		weir_counter_add_with(c, i, value, "x");
-		if ((i & (i - 1)) == 0 || i + 1 == SERIES) /* around each growth: all that were there are found as they were */
+		if ((i & (i - 1)) == 0 ||
+		    i + 1 == SERIES) /* around each growth: all that were there are found as they were */
 			for (unsigned j = 0; j <= i; j++) {
 				snprintf(value, sizeof value, "value %u", j);
 				assert_int_equal(weir_counter_with(c, value, "x").cell_, cell[j]);
@@ -224,9 +227,10 @@ ALONE(past_the_cap_records_fold_into_a_series_that_is_seen)
 	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
 	assert_int_equal(weir_snapshot_write(snapshot, gather, lines), WEIR_OK);
 	weir_snapshot_destroy(snapshot);
-	assert_string_equal(lines, "series_cap{a=\"0\",b=\"x\"} 30\nseries_cap{a=\"1\",b=\"x\"} 30\nseries_cap{a=\"2\",b=\"x\"} 30\n"
-	                           "series_cap{a=\"3\",b=\"x\"} 30\nseries_cap{a=\"4\",b=\"x\"} 30\n"
-	                           "series_cap{otel_metric_overflow=\"true\"} 1210\n");
+	assert_string_equal(
+	    lines, "series_cap{a=\"0\",b=\"x\"} 30\nseries_cap{a=\"1\",b=\"x\"} 30\nseries_cap{a=\"2\",b=\"x\"} 30\n"
+		   "series_cap{a=\"3\",b=\"x\"} 30\nseries_cap{a=\"4\",b=\"x\"} 30\n"
+		   "series_cap{otel_metric_overflow=\"true\"} 1210\n");
 }
 
 ALONE(the_cap_is_two_thousand_where_none_is_told)
@@ -372,7 +376,8 @@ static void a_key_is_the_same_at_every_alignment_and_length(void **state)
 
 			memset(room, '#', sizeof room); /* what stands around it is not 0 */
 			for (size_t i = 0; i < len; i++)
-				text[i] = (char)(1 + (i * 7 + len) % 255); /* also bytes above 0x7f, and 0x01 and 0x80 */
+				text[i] =
+				    (char)(1 + (i * 7 + len) % 255); /* also bytes above 0x7f, and 0x01 and 0x80 */
 			text[len] = '\0';
 			same_key(text, len, 0, 24);
 			same_key(text, len, 3, 24);
@@ -464,7 +469,8 @@ ALONE(bad_bytes_become_a_mark_and_are_counted)
 
 ALONE(good_text_is_left_alone)
 {
-	static const char *const good[] = {"", "GET", "a\nb", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", FFFD, "\xc2\xa0", "\"\\{}"};
+	static const char *const good[] = {"",   "GET",      "a\nb",  "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+	                                   FFFD, "\xc2\xa0", "\"\\{}"};
 	char name[32];
 
 	for (size_t i = 0; i < COUNT(good); i++) {
@@ -482,7 +488,8 @@ ALONE(good_text_is_left_alone)
 ALONE(what_is_too_long_is_cut_at_a_character)
 {
 	static char huge[(1 << 20) + 1];
-	const struct weir_counter *c = made("series_long", LABELS("a"), 0), *d = made("series_long_utf8", LABELS("a"), 0);
+	const struct weir_counter *c = made("series_long", LABELS("a"), 0),
+				  *d = made("series_long_utf8", LABELS("a"), 0);
 
 	memset(huge, 'x', sizeof huge - 1);
 	weir_counter_add_with(c, 1, huge);
@@ -505,8 +512,8 @@ ALONE(what_is_too_long_is_cut_at_a_character)
 ALONE(sixteen_long_values_are_one_key)
 {
 	static char text[16][1025];
-	const struct weir_counter *c = made("series_wide", LABELS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
-	                                                          "n", "o", "p"), 0);
+	const struct weir_counter *c = made(
+	    "series_wide", LABELS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"), 0);
 	struct weir_str values[16];
 
 	for (size_t i = 0; i < 16; i++) {
@@ -515,8 +522,8 @@ ALONE(sixteen_long_values_are_one_key)
 	}
 	for (int round = 0; round < 3; round++) {
 		weir_counter_add_values(c, 1, NULL, values, 16);
-		weir_counter_add_with(c, 1, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], text[8], text[9],
-		                      text[10], text[11], text[12], text[13], text[14], text[15]);
+		weir_counter_add_with(c, 1, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7],
+		                      text[8], text[9], text[10], text[11], text[12], text[13], text[14], text[15]);
 	}
 	text[15][1023] = '!';
 	weir_counter_add_values(c, 1, NULL, values, 16); /* the last byte of 16384 makes another */

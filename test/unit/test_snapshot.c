@@ -1,4 +1,5 @@
-/* Unit: src/snapshot.c: a snapshot shows what was recorded, of every kind, to the unit and in 128 bits, and never changes. */
+/* Unit: src/snapshot.c: a snapshot shows what was recorded, of every kind, to the unit and in 128 bits, and never
+ * changes. */
 #define _GNU_SOURCE
 #include "snapshot.h"
 #include "observe.h"
@@ -71,7 +72,8 @@ ALONE(numbers_of_every_kind_are_what_was_recorded)
 
 	assert_int_equal(weir_counter_create(&c, "kind_c", "Help C.", NULL, NULL), WEIR_OK);
 	assert_int_equal(weir_updown_create(&u, "kind_u", "Help U.", LABELS("a"), NULL), WEIR_OK);
-	assert_int_equal(weir_gauge_create(&g, "kind_g", "Help G.", LABELS("a", "b"), OPTIONS(.unit = WEIR_BYTES)), WEIR_OK);
+	assert_int_equal(weir_gauge_create(&g, "kind_g", "Help G.", LABELS("a", "b"), OPTIONS(.unit = WEIR_BYTES)),
+	                 WEIR_OK);
 	assert_int_equal(weir_float_gauge_create(&r, "kind_r", "Help R.", NULL, OPTIONS(.unit = WEIR_RATIO)), WEIR_OK);
 	weir_counter_add(c, UINT64_MAX);
 	weir_updown_add_with(u, INT64_MIN, "x");
@@ -122,8 +124,11 @@ ALONE(numbers_of_every_kind_are_what_was_recorded)
 
 ALONE(a_histogram_is_its_buckets_and_they_are_its_count)
 {
-	struct weir_instrument_options o = {.size = sizeof o, .bounds = (const uint64_t[]){10, 20, 30}, .bounds_count = 3,
-	                                    .slo_threshold = 25, .slo_objective_ppm = 990000};
+	struct weir_instrument_options o = {.size = sizeof o,
+	                                    .bounds = (const uint64_t[]){10, 20, 30},
+	                                    .bounds_count = 3,
+	                                    .slo_threshold = 25,
+	                                    .slo_objective_ppm = 990000};
 	const struct weir_histogram *h;
 	struct weir_snapshot *snapshot;
 	struct weir_family f;
@@ -162,9 +167,9 @@ ALONE(an_exponential_histogram_tells_its_scale_and_offset)
 	struct weir_series s;
 	uint64_t sum = 0, below = 0;
 
-	assert_int_equal(weir_histogram_create(&h, "kind_e", "Help.", NULL, OPTIONS(.range_lowest = 16, .range_highest = 1024,
-	                                                                          .slo_threshold = 100,
-	                                                                          .slo_objective_ppm = 990000)),
+	assert_int_equal(weir_histogram_create(&h, "kind_e", "Help.", NULL,
+	                                       OPTIONS(.range_lowest = 16, .range_highest = 1024, .slo_threshold = 100,
+	                                               .slo_objective_ppm = 990000)),
 	                 WEIR_OK);
 	for (uint64_t v = 0; v < 3000; v++)
 		weir_histogram_record(h, v);
@@ -208,13 +213,16 @@ ALONE(what_is_observed_and_what_is_said_is_shown_while_it_holds)
 	struct weir_family f;
 	struct weir_series s;
 
-	assert_int_equal(weir_observed_create(&observed[0], WEIR_OBSERVED_COUNTER_KIND, "kind_oc", "Help.", LABELS("a"), NULL),
+	assert_int_equal(
+	    weir_observed_create(&observed[0], WEIR_OBSERVED_COUNTER_KIND, "kind_oc", "Help.", LABELS("a"), NULL),
+	    WEIR_OK);
+	assert_int_equal(weir_observed_create(&observed[1], WEIR_OBSERVED_GAUGE_KIND, "kind_og", "Help.", NULL, NULL),
 	                 WEIR_OK);
-	assert_int_equal(weir_observed_create(&observed[1], WEIR_OBSERVED_GAUGE_KIND, "kind_og", "Help.", NULL, NULL), WEIR_OK);
 	assert_int_equal(weir_info_create(&i, "kind_i", "Help.", LABELS("version"), NULL), WEIR_OK);
 	assert_int_equal(weir_callback_new(&callback, observe_some, observed), WEIR_OK);
 	snapshot = take();
-	assert_false(family(snapshot, "kind_oc", &f) || family(snapshot, "kind_og", &f) || family(snapshot, "kind_i", &f));
+	assert_false(family(snapshot, "kind_oc", &f) || family(snapshot, "kind_og", &f) ||
+	             family(snapshot, "kind_i", &f));
 	weir_snapshot_destroy(snapshot);
 	assert_true(weir__callbacks_run());
 	weir_info_set(i, "1");
@@ -275,8 +283,9 @@ ALONE(constant_labels_stand_with_the_family)
 	struct weir_snapshot *snapshot;
 	struct weir_family f;
 
-	assert_int_equal(weir_counter_create(&c, "kind_const", "Help.", NULL, OPTIONS(.constant = LABELS("k", "v", "l", "w"))),
-	                 WEIR_OK);
+	assert_int_equal(
+	    weir_counter_create(&c, "kind_const", "Help.", NULL, OPTIONS(.constant = LABELS("k", "v", "l", "w"))),
+	    WEIR_OK);
 	snapshot = take();
 	assert_true(family(snapshot, "kind_const", &f));
 	assert_int_equal(f.constant_count, 2);
@@ -529,10 +538,14 @@ ALONE(find_takes_the_whole_tuple)
 	weir_counter_add_with(c, 4, "", "x");
 	weir_counter_add_with(c, 8, "", "");
 	snapshot = take();
-	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("ab"), STR("c")}, 2, &s) && s.count == 1);
-	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("a"), STR("bc")}, 2, &s) && s.count == 2);
-	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){{NULL, 0}, STR("x")}, 2, &s) && s.count == 4);
-	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){{NULL, 0}, {NULL, 3}}, 2, &s) && s.count == 8);
+	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("ab"), STR("c")}, 2, &s) &&
+	            s.count == 1);
+	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("a"), STR("bc")}, 2, &s) &&
+	            s.count == 2);
+	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){{NULL, 0}, STR("x")}, 2, &s) &&
+	            s.count == 4);
+	assert_true(weir_snapshot_find(snapshot, "find", (struct weir_str[]){{NULL, 0}, {NULL, 3}}, 2, &s) &&
+	            s.count == 8);
 	assert_false(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("ab"), STR("")}, 2, &s));
 	assert_false(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("ab")}, 1, &s));
 	assert_false(weir_snapshot_find(snapshot, "find", (struct weir_str[]){STR("ab"), STR("c"), STR("")}, 3, &s));
