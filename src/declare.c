@@ -6,6 +6,7 @@
 #include "label.h"
 #include "log.h"
 #include "observe.h"
+#include "options.h"
 #include "pages.h"
 
 #include <string.h>
@@ -66,23 +67,6 @@ static size_t shape_words(uint64_t words[SHAPE_WORDS], const struct weir_instrum
 	return count;
 }
 
-/* Options of another size: an older caller's are filled up with defaults, a newer one's tail must be empty. */
-static bool take_options(struct weir_instrument_options *taken, const struct weir_instrument_options *o)
-{
-	const char *bytes = (const char *)o;
-
-	memset(taken, 0, sizeof *taken);
-	if (o == NULL)
-		return true;
-	if (o->size < sizeof o->size)
-		return false;
-	for (size_t i = sizeof *taken; i < o->size; i++)
-		if (bytes[i] != 0)
-			return false;
-	memcpy(taken, o, o->size < sizeof *taken ? o->size : sizeof *taken);
-	return true;
-}
-
 /* What the instrument's makers are given, made at the first time and kept: it speaks of the registry's copies. With the lock
  * held; NULL: no memory. */
 static const struct weir_instrument *handed_out(struct weir__instrument *i, const struct weir_instrument *definition)
@@ -137,7 +121,7 @@ static int create(const struct weir_instrument **made, unsigned kind, WEIR_DEFIN
 	*made = &refused;
 	if (help == NULL)
 		return refused_with(name, "it has no help text");
-	if (!take_options(&taken, options))
+	if (!weir__take_options(&taken, sizeof taken, options, options != NULL ? options->size : 0))
 		return refused_with(name, "its options are not of a size that this version knows");
 	if (taken.bounds_count > WEIR__BOUNDS_MAX)
 		return refused_with(name, "more than 62 bounds");
@@ -210,7 +194,7 @@ int weir_instrument_configure(const char *name, const struct weir_instrument_opt
 	struct weir__guard guard;
 	int error;
 
-	if (options == NULL || !take_options(&taken, options))
+	if (options == NULL || !weir__take_options(&taken, sizeof taken, options, options != NULL ? options->size : 0))
 		return WEIR_EINVAL;
 	if (taken.bounds != NULL || taken.bounds_count != 0 || taken.range_lowest != 0 || taken.range_highest != 0 ||
 	    taken.slo_threshold != 0 || taken.slo_objective_ppm != 0 || taken.unit != WEIR_ONE)

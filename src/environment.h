@@ -1,12 +1,8 @@
-/* L5: what comes from outside at weir_init: OTEL_ variables, the resource, options structs of other sizes. */
+/* L5: what comes from outside at weir_init: OTEL_ variables, the resource. */
 #ifndef WEIR_ENVIRONMENT_H
 #define WEIR_ENVIRONMENT_H
 
 #include <weir/lifecycle.h>
-
-/* Copies options of given_size into taken, filled up with zeros; false where given_size is too small to hold itself, or its
- * tail beyond taken_size says something that this library does not know. */
-bool weir__take_options(void *taken, size_t taken_size, const void *given, size_t given_size);
 
 enum weir_log_level weir__environment_log_level(void);
 uint64_t weir__environment_interval_ns(void);

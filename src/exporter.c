@@ -3,6 +3,7 @@
 #include "atomic.h"
 #include "environment.h"
 #include "gate.h"
+#include "options.h"
 #include "pipeline.h"
 #include "snapshot.h"
 

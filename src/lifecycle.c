@@ -5,6 +5,7 @@
 #include "environment.h"
 #include "gate.h"
 #include "log.h"
+#include "options.h"
 #include "pages.h"
 #include "pipeline.h"
 #include "process.h"

@@ -11,8 +11,8 @@ struct weir_prometheus_options {
 	const char *host;         /* NULL: OTEL_EXPORTER_PROMETHEUS_HOST, "localhost" without it */
 	uint16_t port;            /* 0: OTEL_EXPORTER_PROMETHEUS_PORT, 9464 without it */
 	bool any_port;            /* a free one: weir_prometheus_port tells it */
-	uint32_t max_connections; /* 0: 64; with one more the one that waits longest is closed */
-	uint64_t client_ns;       /* 0: 10 s: from accept to the last byte of the answer; then the connection is closed */
+	uint32_t max_connections; /* 0: 64; one more takes the place of one that waits without a request, or is closed */
+	uint64_t client_ns;       /* 0: 10 s: from accept, or a further request's first byte, to the answer's last byte */
 	uint64_t max_age_ns;      /* 0: 100 ms: many scrapers are served from one snapshot that is no older */
 };
 

@@ -2,7 +2,7 @@
  * of its own: this program, started anew with the case's name, so that each case begins as a host begins, leaves
  * nothing to the next, and costs only itself where it crashes or hangs.
  *
- * * Invariant: a check that fails ends the case's process, from any thread; a forked child's check ends the child,
+ * Invariant: a check that fails ends the case's process, from any thread; a forked child's check ends the child,
  * whose end its parent looks at. Include it last: it brings cmocka's own needs. */
 #ifndef ALONE_H
 #define ALONE_H

@@ -2,6 +2,7 @@
  * wrong in them is told and passed over. */
 #define _GNU_SOURCE
 #include "environment.h"
+#include "options.h"
 #include "log.h"
 
 #include <weir/snapshot.h>
