@@ -7,12 +7,12 @@
 #include "port.h"
 #include "registry.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,24 +89,31 @@ void weir__process_start(void)
 		weir__instrument_of(&all[i]->i_);
 }
 
+/* By the raw call: a DIR would cost the tick's thread a heap of its own. */
 static int64_t count_fds(void)
 {
-	DIR *dir = opendir("/proc/self/fd"); /* the process' own table, also seen from a thread that has another */
-	char path[32], target[64];
+	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* the process' table, also from a thread that has another */
+	char path[32], target[64], entries[2048] __attribute__((aligned(8)));
 	int64_t count = -2; /* . and .. */
+	long got;
 	ssize_t len;
 
-	if (dir == NULL)
+	if (fd < 0)
 		return -1;
-	while (readdir(dir) != NULL)
-		count++;
+	while ((got = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
+		for (long at = 0; at + 19 <= got; count++) { /* u64 inode, u64 offset, u16 length, ... */
+			uint16_t length;
+
+			memcpy(&length, entries + at + 16, sizeof length);
+			at += length;
+		}
 	/* The one that reads is none of the host's, where weir is pumped and it stands in the host's table. */
-	snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd(dir));
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	len = readlink(path, target, sizeof target);
 	if (len > 9 && memcmp(target, "/proc/", 6) == 0 && memcmp(target + len - 3, "/fd", 3) == 0)
 		count--;
-	closedir(dir);
-	return count;
+	close(fd);
+	return got == 0 ? count : -1;
 }
 
 void weir__process_observe(void)

@@ -195,7 +195,8 @@ static void accept_some(struct server *server, int listener)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			weir__connections_make_room(&server->connections);
+			if (n == 0) /* somebody waits; later there need not be anybody, and the one just accepted would be pushed out */
+				weir__connections_make_room(&server->connections);
 			server->accept_after = weir_private_clock_ns() + ACCEPT_PAUSE_NS;
 		}
 		if (errno != EINTR && errno != ECONNABORTED)
