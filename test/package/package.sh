@@ -69,7 +69,8 @@ layout()
 		test -f "$libdir/pkgconfig/$name.pc"
 	done
 	found=$(find "$moved" -type f ! -path '*/include/*')
-	never grep -vE '/lib(weir|weir-prometheus)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$' <<<"$found"
+	never grep -vE '/lib(weir|weir-prometheus)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$|/man/man(3/weir(-prometheus)?\.3|5/weir-segment\.5)$' <<<"$found"
+	test -f "$moved/share/man/man3/weir.3"
 }
 no_paths() # no file of the package knows where it was built or first installed
 {
