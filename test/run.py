@@ -83,8 +83,10 @@ def run(command, log, env, timeout):
 
 def cases(text):
     """[(verdict, text)]. cmocka lists its failures again below the group's end: that part does not count."""
-    found, in_group = [], False
+    found, in_group, reason = [], False, "no reason is given"
     for line in text.splitlines():
+        if line.startswith("skipped: "):  # what cmocka's mark does not say
+            reason = line[9:].strip()
         plain = re.match(r"(ok|not ok|skip) (.+)", line)
         mark = re.match(r"\[\s*(OK|FAILED|SKIPPED|ERROR)\s*\] (?!---)(.+)", line)
         if plain:
@@ -94,7 +96,8 @@ def cases(text):
         elif re.match(r"\[=+\] \d+ test\(s\) run", line):
             in_group = False
         elif mark and in_group:
-            found.append(({"OK": "ok", "SKIPPED": "skip"}.get(mark[1], "not ok"), mark[2]))
+            why = f": {reason}" if mark[1] == "SKIPPED" else ""
+            found.append(({"OK": "ok", "SKIPPED": "skip"}.get(mark[1], "not ok"), mark[2] + why))
     return found
 
 
