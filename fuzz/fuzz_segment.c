@@ -61,8 +61,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size != 0)
 		memcpy(copy, data, size);
 	given.base = copy;
-	if (reader_open(&reader, copy, size))
+	if (reader_open(&reader, copy, size)) {
+		uint64_t sums[WEIR_SEGMENT_CELLS];
+
 		reader_sums(&reader, SERIES, look, &given);
+		for (uint64_t block = 0; block < SERIES; block++)
+			(void)reader_totals(&reader, block, sums);
+		must(!reader_totals(&reader, reader.blocks_count, sums) && !reader_totals(&reader, UINT64_MAX, sums));
+	}
 	must(given.found <= SERIES);
 	free(copy);
 	return 0;

@@ -116,7 +116,7 @@ static void prepare_once(void)
 static int start(const struct weir_options *o)
 {
 	struct weir__pipeline_options pipeline = {.tick_ns = o->tick_ns != 0 ? o->tick_ns : WEIR_S(1),
-	                                          .pumped = o->no_thread, .process = !o->no_process};
+	                                          .totals_ns = o->totals_ns, .pumped = o->no_thread, .process = !o->no_process};
 	struct weir__guard guard;
 	int error;
 
@@ -159,7 +159,8 @@ int weir_init(const struct weir_options *given)
 	int error = WEIR_OK;
 
 	if (!weir__take_options(&o, sizeof o, given, given != NULL ? given->size : 0) || o.log_level > WEIR_LOG_DEBUG ||
-	    (o.tick_ns != 0 && (o.tick_ns < WEIR_MS(1) || o.tick_ns > WEIR_S(3600)))) {
+	    (o.tick_ns != 0 && (o.tick_ns < WEIR_MS(1) || o.tick_ns > WEIR_S(3600))) ||
+	    (o.totals_ns != 0 && (o.totals_ns < WEIR_MS(1) || o.totals_ns > WEIR_S(3600)))) {
 		weir_private_log(WEIR_LOG_ERROR, "weir_init: the options are not what this version takes");
 		return WEIR_EINVAL;
 	}

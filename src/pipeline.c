@@ -9,6 +9,7 @@
 #include "segment.h"
 #include "shard.h"
 #include "snapshot.h"
+#include "totals.h"
 
 #include <weir/abi/private.h>
 
@@ -24,6 +25,7 @@ struct engine {
 	uint64_t flush_deadline_ns;        /* relaxed: of the newest */
 	int flush_result;                  /* of the newest flush that is done: relaxed, before flush_done */
 	uint64_t next_tick_ns;             /* pumped: under pumping */
+	uint64_t next_totals_ns;           /* the tick's own */
 	uint32_t pumping;                  /* 1 while a thread is in pump */
 	struct engine *former;             /* never freed: a flush or a stuck thread may still stand in it */
 };
@@ -63,6 +65,10 @@ static void tick(struct engine *e)
 		weir__segment_heartbeat(weir__clock_ns(), dropped, overflowed);
 		weir__segment_owner(start_ticks, boot_id);
 		weir__leave(&guard);
+	}
+	if (e->options.totals_ns != 0 && weir__clock_ns() >= e->next_totals_ns) {
+		e->next_totals_ns = weir__clock_ns() + e->options.totals_ns;
+		weir__totals_publish();
 	}
 }
 

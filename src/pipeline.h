@@ -11,7 +11,7 @@ struct weir_private_thread;
 int weir__thread_start(struct weir_private_thread **thread, const char *name, void (*run)(void *), void *arg, bool own_descriptors);
 
 struct weir__pipeline_options {
-	uint64_t tick_ns;
+	uint64_t tick_ns, totals_ns; /* totals_ns 0: none */
 	bool pumped, process;
 };
 int weir__pipeline_start(const struct weir__pipeline_options *options);

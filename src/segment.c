@@ -55,6 +55,11 @@ static struct weir_segment_header *header(void)
 	return (struct weir_segment_header *)(void *)seg.base;
 }
 
+struct weir_segment_header *weir__segment_header(void)
+{
+	return header();
+}
+
 /* The host may have closed the descriptor, and opened another under its number. */
 static bool still_ours(void)
 {
@@ -71,9 +76,7 @@ static bool populate(uint32_t page)
 	bool done = madvise(at, WEIR_SEGMENT_PAGE, MADV_POPULATE_WRITE) == 0;
 
 	if (!done && errno == EINVAL) { /* before Linux 5.14 */
-		if (seg.fd < 0)
-			done = true; /* private memory: as any other of the process */
-		else if (!still_ours()) /* the host, or a thread with descriptors of its own: a memfd's room is the machine's memory */
+		if (seg.fd < 0 || !still_ours()) /* private, as any other memory; or closed by the host: it comes as it is touched */
 			done = true;
 		else
 			done = fallocate(seg.fd, 0, (off_t)page * WEIR_SEGMENT_PAGE, WEIR_SEGMENT_PAGE) == 0;
@@ -215,7 +218,7 @@ static bool area_page(uint32_t *populated, uint32_t area, uint32_t entry_bytes, 
 	return true;
 }
 
-static bool list(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t number, uint32_t next)
+bool weir__segment_list(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t number, uint32_t next)
 {
 	struct weir_segment_entry *entry;
 
@@ -261,7 +264,7 @@ static bool write_header(void)
 	                                         (uint64_t)seg.blocks * WEIR_SEGMENT_PAGE, 0}; /* grows as it is populated */
 	memcpy(h->magic, WEIR_SEGMENT_MAGIC, sizeof h->magic);
 	h->accessible = 1;
-	if (!list(0, WEIR_PAGE_HEADER, 0, 0, 0))
+	if (!weir__segment_list(0, WEIR_PAGE_HEADER, 0, 0, 0))
 		return false;
 	seg.generation = weir__wall_ns() | 1;
 	weir__store_release(&h->generation_begin, seg.generation);
@@ -317,16 +320,22 @@ void *weir__segment_page(uint32_t *page)
 	return seg.base + (size_t)*page * WEIR_SEGMENT_PAGE;
 }
 
+struct weir_segment_block *weir__segment_index(uint32_t block)
+{
+	const uint32_t bytes = sizeof(struct weir_segment_block);
+
+	if (seg.base == NULL || block >= seg.blocks_count || !area_page(&seg.populated_blocks, seg.blocks, bytes, block))
+		return NULL;
+	weir__store_release(&header()->areas[1].count, (uint64_t)seg.populated_blocks * (WEIR_SEGMENT_PAGE / bytes));
+	return (struct weir_segment_block *)(void *)(seg.base + (size_t)seg.blocks * WEIR_SEGMENT_PAGE) + block;
+}
+
 void weir__segment_publish_cells(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t block)
 {
-	struct weir_segment_block *index;
+	struct weir_segment_block *index = weir__segment_index(block);
 
 	/* A page that cannot be listed still counts here: only readers outside miss it. */
-	if (block >= seg.blocks_count || !area_page(&seg.populated_blocks, seg.blocks, sizeof *index, block))
-		return;
-	weir__store_release(&header()->areas[1].count, (uint64_t)seg.populated_blocks * (WEIR_SEGMENT_PAGE / sizeof *index));
-	index = (struct weir_segment_block *)(void *)(seg.base + (size_t)seg.blocks * WEIR_SEGMENT_PAGE) + block;
-	if (list(page, type, owner, block, index->first))
+	if (index != NULL && weir__segment_list(page, type, owner, block, index->first))
 		weir__store_release(&index->first, page);
 }
 
@@ -383,7 +392,7 @@ uint32_t weir__segment_string(const char *text, size_t len)
 	if (seg.strings == 0 || seg.strings_used + length > WEIR_SEGMENT_PAGE) {
 		uint32_t fresh;
 
-		if (weir__segment_page(&fresh) == NULL || !list(fresh, WEIR_PAGE_STRINGS, 0, 0, 0))
+		if (weir__segment_page(&fresh) == NULL || !weir__segment_list(fresh, WEIR_PAGE_STRINGS, 0, 0, 0))
 			return 0;
 		seg.strings = fresh;
 		seg.strings_used = 0;
@@ -407,7 +416,7 @@ bool weir__segment_record(const void *record, uint32_t bytes)
 	if (seg.descriptors == 0 || seg.descriptors_used + bytes > WEIR_SEGMENT_PAGE) {
 		uint32_t fresh;
 
-		if (weir__segment_page(&fresh) == NULL || !list(fresh, WEIR_PAGE_DESCRIPTORS, 0, 0, 0))
+		if (weir__segment_page(&fresh) == NULL || !weir__segment_list(fresh, WEIR_PAGE_DESCRIPTORS, 0, 0, 0))
 			return false;
 		seg.descriptors = fresh;
 		seg.descriptors_used = 0;

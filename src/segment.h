@@ -19,6 +19,11 @@ void weir__segment_capacity(uint64_t bytes); /* of the next one */
 void *weir__segment_page(uint32_t *page);
 void weir__segment_publish_cells(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t block);
 
+/* For totals.c: a page's entry in the directory; a block's in the index, NULL where there is no room for it; the header. */
+bool weir__segment_list(uint32_t page, enum weir_page_type type, uint32_t owner, uint32_t number, uint32_t next);
+struct weir_segment_block *weir__segment_index(uint32_t block);
+struct weir_segment_header *weir__segment_header(void); /* NULL: none is open */
+
 /* Text, interned: its offset; 0 where memory is at its end. Long text is cut to fit a page, at a character. text must stay. */
 uint32_t weir__segment_string(const char *text, size_t len);
 /* A record, copied in and published by its first word. */

@@ -44,8 +44,9 @@ uint64_t weir__snapshot_last_ns(void)
 }
 
 /* Relaxed loads: each cell on its own only ever grows, so that a later sum is never less; nothing is asked of their order. */
-static void sum_block(uint64_t *to, uint32_t block, uint32_t shards)
+bool weir__block_sum(uint64_t *to, uint32_t block)
 {
+	uint32_t shards = weir__shards_count();
 	bool empty = true;
 
 	if (weir__block_is_levels(block)) {
@@ -53,7 +54,7 @@ static void sum_block(uint64_t *to, uint32_t block, uint32_t shards)
 
 		for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
 			to[i] = page != NULL ? weir__load_relaxed(&page[i]) : 0;
-		return;
+		return page != NULL;
 	}
 	for (uint32_t shard = 0; shard < shards; shard++) {
 		const uint64_t *page = weir__shard_peek(shard, block);
@@ -70,6 +71,7 @@ static void sum_block(uint64_t *to, uint32_t block, uint32_t shards)
 	}
 	if (empty)
 		memset(to, 0, WEIR__BLOCK_CELLS * sizeof *to);
+	return !empty;
 }
 
 uint64_t weir__cell_sum(uint32_t cell)
@@ -146,7 +148,7 @@ static bool hide_unreported(struct seen_family *family)
 
 static struct weir_snapshot *collect(void)
 {
-	uint32_t count = weir__instruments_count(), blocks, shards;
+	uint32_t count = weir__instruments_count(), blocks;
 	struct weir_snapshot *snapshot = calloc(1, sizeof *snapshot + count * sizeof *snapshot->families);
 	const struct weir__instrument *i = weir__instruments_first();
 
@@ -166,7 +168,6 @@ static struct weir_snapshot *collect(void)
 	}
 	/* Behind the counts: a series that was counted has its block counted. */
 	blocks = weir__blocks_count();
-	shards = weir__shards_count();
 	snapshot->blocks = blocks;
 	snapshot->totals = malloc(((size_t)blocks + 1) * WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
 	if (snapshot->totals == NULL) {
@@ -175,7 +176,7 @@ static struct weir_snapshot *collect(void)
 	}
 	memset(snapshot->totals, 0, WEIR__BLOCK_CELLS * sizeof *snapshot->totals);
 	for (uint32_t block = 1; block < blocks; block++)
-		sum_block(snapshot->totals + (size_t)block * WEIR__BLOCK_CELLS, block, shards);
+		weir__block_sum(snapshot->totals + (size_t)block * WEIR__BLOCK_CELLS, block);
 	if (!carry_sums(snapshot)) {
 		weir_snapshot_destroy(snapshot);
 		return NULL;

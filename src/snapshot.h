@@ -9,6 +9,8 @@
 
 /* The sum of one cell over all shards, as it is now. A forked child is put in order first. */
 uint64_t weir__cell_sum(uint32_t cell);
+/* The same of all 512 cells of a block; false: nobody has used it, and all are 0. */
+bool weir__block_sum(uint64_t *sums, uint32_t block);
 
 /* What the process says of itself. Set once at a time, kept for ever: a snapshot may still point to the former. */
 void weir__resource_set(const struct weir_attrs *resource);

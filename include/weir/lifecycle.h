@@ -29,6 +29,8 @@ struct weir_options { /* what is set wins over its OTEL_ variable */
 	bool no_process;        /* without process_* metrics */
 	uint64_t tick_ns;       /* 0: one second; 1 ms to 1 hour */
 	uint64_t segment_bytes; /* room for cells: 0: 1 GiB, of which only what is used is paid; it counts only before first use */
+	uint64_t totals_ns;     /* 0: never; 1 ms to 1 hour: how often, to the tick, sums stand in the segment for readers that cannot
+	                         * add up by themselves (BPF programs). It costs two pages more for each block of 512 cells */
 };
 
 /* Starts weir's thread, which looks after dead threads' shards and runs exporters. A second call changes nothing and is

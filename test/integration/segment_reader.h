@@ -112,6 +112,26 @@ static inline uint64_t reader_cell(const struct reader *r, uint64_t cell)
 	return sum;
 }
 
+/* The 512 sums of a block, as the writer has made them: all of one copy. False: it has none, or no three tries met it at rest. */
+static inline bool reader_totals(const struct reader *r, uint64_t block, uint64_t sums[WEIR_SEGMENT_CELLS])
+{
+	if (block >= r->blocks_count)
+		return false;
+	for (int tries = 0; tries < 3; tries++) {
+		uint32_t active = __atomic_load_n(&r->blocks[block].active, __ATOMIC_ACQUIRE);
+		uint32_t page = __atomic_load_n(&r->blocks[block].totals[active & 1], __ATOMIC_ACQUIRE);
+		const uint8_t *copy = reader_page(r, page, WEIR_PAGE_TOTALS);
+
+		if (copy == NULL || __atomic_load_n(&r->entries[page].number, __ATOMIC_RELAXED) != block)
+			return false;
+		for (uint32_t i = 0; i < WEIR_SEGMENT_CELLS; i++)
+			sums[i] = __atomic_load_n((const uint64_t *)(const void *)copy + i, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&r->blocks[block].active, __ATOMIC_ACQUIRE) == active)
+			return true;
+	}
+	return false;
+}
+
 /* Calls f for each record of this type; the walk over a page ends at what is not whole. */
 static inline void reader_records(const struct reader *r, uint16_t type, void (*f)(const struct reader *, const void *, uint32_t, void *),
                                   void *arg)

@@ -130,6 +130,13 @@ ALONE(options_have_ranges)
 	o.tick_ns = WEIR_S(3600);
 	taken(&o);
 	o.tick_ns = 0;
+	o.totals_ns = WEIR_MS(1) - 1;
+	refused(&o);
+	o.totals_ns = WEIR_S(3600) + 1;
+	refused(&o);
+	o.totals_ns = WEIR_MS(1);
+	taken(&o);
+	o.totals_ns = 0;
 	o.log_level = (enum weir_log_level)(WEIR_LOG_DEBUG + 1);
 	refused(&o);
 	o.log_level = (enum weir_log_level)-1;

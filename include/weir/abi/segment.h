@@ -12,7 +12,10 @@
  * A cell is a u64: cell n is word n % 512 of block n / 512. A block has a page for each thread that used it: a counter is the
  * sum over them, modulo 2^64; follow blocks[b].first, then next, bounded by pages_used. Levels have one page, whose word is
  * the value. A histogram is its sum, then bounds_count + 1 buckets. Words are read relaxed, each consistent on its own.
- * Totals pages come in pairs; active says which of the two is whole.
+ * Totals, where the host asks for them (totals_time_ns), are sums made by the writer: word n % 512 of the page
+ * totals[active & 1], if that is not 0. The writer fills the other page, then counts active up (release): read active
+ * (acquire), words (acquire), and active again; if it is the same, they are of one copy. It changes once a period: no reader
+ * spins, and no writer that is preempted keeps one waiting.
  * Check every offset against total_bytes: the writer may be gone, and the memory hostile.
  *
  * Growth. Fields and types are appended, records grow at their end: stride by the stored sizes. What would move is a new
@@ -81,7 +84,7 @@ struct weir_segment_entry { /* of the directory: one a page */
 struct weir_segment_block { /* of the index: one a block */
 	uint32_t first;     /* page of cells or levels; 0: none. Written with release */
 	uint32_t totals[2]; /* pages; 0: none */
-	uint32_t active;    /* which of the two is whole */
+	uint32_t active;    /* its lowest bit: which of the two is whole; written with release */
 };
 
 enum weir_record_type { WEIR_RECORD_INSTRUMENT = 1, WEIR_RECORD_SERIES };
