@@ -38,6 +38,9 @@ static uint64_t calls; /* so far, of this life */
 static uint64_t fail_from = UINT64_MAX, fail_to = UINT64_MAX; /* these fail, counted from 1 */
 enum call { MALLOC, CALLOC, REALLOC, MMAP, MPROTECT, POPULATE, FTRUNCATE, FALLOCATE, THREAD, MEMFD, KINDS };
 static uint64_t calls_of[KINDS];
+static bool tmpfs_full;     /* a page of a memfd cannot be had: ENOMEM by madvise, ENOSPC by fallocate */
+static bool before_5_14;    /* MADV_POPULATE_WRITE is unknown */
+static uint64_t full_calls; /* refused for it */
 
 static bool fails(enum call kind)
 {
@@ -133,6 +136,15 @@ int madvise(void *at, size_t bytes, int advice)
 {
 	if (libc.madvise == NULL)
 		find_libc();
+	if (advice == 23 && __atomic_load_n(&before_5_14, __ATOMIC_ACQUIRE)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (advice == 23 && __atomic_load_n(&tmpfs_full, __ATOMIC_ACQUIRE)) {
+		__atomic_add_fetch(&full_calls, 1, __ATOMIC_RELAXED);
+		errno = ENOMEM;
+		return -1;
+	}
 	/* only the advice that asks for memory, or the kernel's for a forked child */
 	if (advice == 23 /* MADV_POPULATE_WRITE */ && fails(POPULATE)) {
 		errno = ENOMEM;
@@ -156,7 +168,9 @@ int fallocate(int fd, int mode, off_t offset, off_t bytes)
 {
 	if (libc.fallocate == NULL)
 		find_libc();
-	if (fails(FALLOCATE)) {
+	if (__atomic_load_n(&tmpfs_full, __ATOMIC_ACQUIRE))
+		__atomic_add_fetch(&full_calls, 1, __ATOMIC_RELAXED);
+	if (fails(FALLOCATE) || __atomic_load_n(&tmpfs_full, __ATOMIC_ACQUIRE)) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -528,7 +542,94 @@ static void all_fail_from_each_on(void)
 	end_lives();
 }
 
-CASES({"every_allocation_fails_once", every_allocation_fails_once, 100},
+/* ---- a full tmpfs ---- */
+
+static uint64_t dropped_memory(void)
+{
+	struct weir_status status = {.size = sizeof status};
+
+	CHECK(weir_status_read(&status) == WEIR_OK);
+	EQUAL(status.dropped_records, status.dropped_memory);
+	return status.dropped_memory;
+}
+
+static void *add_here(void *arg)
+{
+	errno = EDOM;
+	weir_counter_add(&adds, 1);
+	EQUAL_INT(errno, EDOM);
+	return arg;
+}
+
+static void add_in_thread(void)
+{
+	pthread_t thread;
+
+	CHECK(libc.pthread_create(&thread, NULL, add_here, NULL) == 0);
+	pthread_join(thread, NULL);
+}
+
+/* A thread that has its page goes on; one that needs a page drops and counts, to the unit, until there is room. */
+static void fill_the_tmpfs(bool from_the_first)
+{
+	enum { DROPS = 20 };
+	uint64_t counted = 0;
+
+	if (!from_the_first) {
+		weir_counter_add(&adds, 1);
+		counted = 1;
+	}
+	EQUAL(dropped_memory(), 0);
+	__atomic_store_n(&tmpfs_full, true, __ATOMIC_RELEASE);
+	for (int i = 0; i < DROPS; i++) {
+		if (from_the_first) {
+			add_here(NULL);
+		} else {
+			weir_histogram_record(&times, 5); /* another block */
+			weir_counter_add(&adds, 1);
+			counted++;
+		}
+	}
+	EQUAL(dropped_memory(), DROPS);
+	EQUAL(weir_counter_read(&adds), counted);
+	EQUAL(weir_histogram_read(&times).count, 0);
+	CHECK(full_calls != 0);
+	/* A host that begins meanwhile lives on, too. */
+	EQUAL_INT(weir_init(&(struct weir_options){.size = sizeof(struct weir_options), .log_level = WEIR_LOG_NONE,
+	                                           .no_process = true}), WEIR_OK);
+	__atomic_store_n(&tmpfs_full, false, __ATOMIC_RELEASE);
+	for (int tries = 0; tries < 50 && weir_histogram_read(&times).count == 0; tries++) {
+		weir_histogram_record(&times, 5);
+		if (weir_histogram_read(&times).count == 0) /* asked for again within a second or so */
+			sleep_ms(100);
+	}
+	EQUAL(weir_histogram_read(&times).count, 1);
+	add_in_thread();
+	add_here(NULL);
+	EQUAL(weir_counter_read(&adds), counted + 2);
+	EQUAL_INT(weir_shutdown(WEIR_S(3)), WEIR_OK);
+}
+
+static void a_full_tmpfs(void)
+{
+	fill_the_tmpfs(false);
+}
+
+static void a_tmpfs_that_is_full_from_the_first_record(void)
+{
+	fill_the_tmpfs(true);
+}
+
+static void a_full_tmpfs_before_linux_5_14(void)
+{
+	before_5_14 = true;
+	fill_the_tmpfs(false);
+}
+
+CASES({"a_full_tmpfs", a_full_tmpfs, 20},
+      {"a_tmpfs_that_is_full_from_the_first_record", a_tmpfs_that_is_full_from_the_first_record, 20},
+      {"a_full_tmpfs_before_linux_5_14", a_full_tmpfs_before_linux_5_14, 20},
+      {"every_allocation_fails_once", every_allocation_fails_once, 100},
       {"every_allocation_fails_once_pumped", every_allocation_fails_once_pumped, 100},
       {"every_allocation_fails_once_of_who_only_records", every_allocation_fails_once_of_who_only_records, 100},
       {"all_fail_from_each_on", all_fail_from_each_on, 100}, {"life_of_its_own", life_of_its_own, 0})

@@ -370,9 +370,27 @@ static void *record_one(void *arg)
 	return NULL;
 }
 
+/* Exact, unlike the kernel's figure in status, which comes in lots. */
+static long resident_kib(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+	char line[256];
+	long kib = -1;
+
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		if (sscanf(line, "Rss: %ld kB", &kib) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	return kib;
+}
+
+/* A thread's own are two pages, to the byte: its table and its cells. What grows beside them is the segment's and the
+ * process', and is shared: an entry of 16 bytes in the directory and a pointer in the list of shards, a page for each 256 and
+ * for each 512 threads. */
 static void a_thread_with_one_series_costs_two_pages(void)
 {
-	enum { FEW = 500 };
+	enum { FEW = 500, SHARED = FEW / 256 + 1 + FEW / 512 + 1 };
 	static pthread_t threads[FEW];
 	struct weir_status first, last;
 	long rss;
@@ -383,12 +401,13 @@ static void a_thread_with_one_series_costs_two_pages(void)
 	for (int i = 0; i < FEW; i++)
 		thread_start(&threads[i], record_one, NULL, SMALL_STACK);
 	pthread_barrier_wait(&before);
+	resident_kib(); /* what it touches itself */
 	first = status_now();
-	rss = proc_status("VmRSS:", 10);
+	rss = resident_kib();
 	pthread_barrier_wait(&before);
 	pthread_barrier_wait(&after);
 	last = status_now();
-	rss = proc_status("VmRSS:", 10) - rss;
+	rss = resident_kib() - rss;
 	pthread_barrier_wait(&after);
 	for (int i = 0; i < FEW; i++)
 		pthread_join(threads[i], NULL);
@@ -396,9 +415,49 @@ static void a_thread_with_one_series_costs_two_pages(void)
 	NOTE("%llu bytes of segment and heap a thread, %ld bytes of RSS",
 	     (unsigned long long)(last.segment_bytes + last.heap_bytes - first.segment_bytes - first.heap_bytes) / FEW,
 	     rss * 1024 / FEW);
-	/* the directory's pages, an entry a page, come on top: one for each 256 threads */
-	AT_MOST(last.segment_bytes + last.heap_bytes, first.segment_bytes + first.heap_bytes + FEW * 8192u + 4 * 4096u);
-	AT_MOST(rss, FEW * 8 + 256); /* the kernel's figure comes in lots; one page more a thread would be 2000 */
+	EQUAL(last.shards - first.shards, FEW);
+	EQUAL(last.heap_bytes - first.heap_bytes, FEW * 4096u);
+	AT_MOST(last.segment_bytes - first.segment_bytes, FEW * 4096u + (FEW / 256 + 1) * 4096u);
+	EQUAL((last.segment_bytes - first.segment_bytes) % 4096, 0);
+	if (!CASE_SANITIZED)
+		AT_MOST(rss, FEW * 8 + SHARED * 4);
+}
+
+/* One after the other, all alive: each costs exactly two pages, but where the directory needs its next one. */
+static void *record_and_stay(void *arg)
+{
+	weir_counter_add(&adds, 1);
+	pthread_barrier_wait(arg);
+	pthread_barrier_wait(&after);
+	return NULL;
+}
+
+static void each_thread_costs_exactly_two_pages(void)
+{
+	enum { FEW = 300 };
+	static pthread_t threads[FEW];
+	pthread_barrier_t recorded;
+	unsigned with_directory = 0;
+
+	weir_counter_add(&adds, 1);
+	pthread_barrier_init(&recorded, NULL, 2);
+	pthread_barrier_init(&after, NULL, FEW + 1);
+	for (int i = 0; i < FEW; i++) {
+		struct weir_status was = status_now(), is;
+		uint64_t cost;
+
+		thread_start(&threads[i], record_and_stay, &recorded, SMALL_STACK);
+		pthread_barrier_wait(&recorded);
+		is = status_now();
+		cost = is.segment_bytes + is.heap_bytes - was.segment_bytes - was.heap_bytes;
+		with_directory += cost == 3 * 4096;
+		if (cost != 3 * 4096)
+			EQUAL(cost, 8192);
+	}
+	pthread_barrier_wait(&after);
+	for (int i = 0; i < FEW; i++)
+		pthread_join(threads[i], NULL);
+	AT_MOST(with_directory, FEW / 256 + 1);
 }
 
 /* weir_thread_attach opens what exists, and is harmless at any time. */
@@ -430,4 +489,5 @@ CASES({"threads_come_and_go", threads_come_and_go, 60},
       {"a_hundred_thousand_threads_in_a_row", a_hundred_thousand_threads_in_a_row, 120},
       {"a_thousand_threads_with_ten_thousand_series", a_thousand_threads_with_ten_thousand_series, 120},
       {"a_thread_with_one_series_costs_two_pages", a_thread_with_one_series_costs_two_pages, 30},
+      {"each_thread_costs_exactly_two_pages", each_thread_costs_exactly_two_pages, 30},
       {"threads_attach_beforehand", threads_attach_beforehand, 20})
