@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "environment.h"
 
+#include "port.h"
 #include "snapshot.h"
 
 #include <weir/abi/private.h>
@@ -55,15 +56,20 @@ uint64_t weir__environment_interval_ns(void)
 
 enum { ATTRS_MAX = 128, TEXT_BYTES = 16384 };
 
-/* Kept for ever, and reachable from the newest: a snapshot may point to a former one. */
+/* Where it is put together, in a mapping of its own, which goes. */
 struct resource {
 	struct weir_attrs attrs;
-	struct resource *former;
 	struct weir_attr list[ATTRS_MAX];
 	size_t used;
 	char text[TEXT_BYTES];
 };
-static struct resource *newest; /* writer: weir_init and weir_after_fork, one at a time */
+/* What stays of it, no larger than it must be: kept for ever, and reachable from the newest, since a snapshot may point to a
+ * former one. Its list stands behind it, then its text. */
+struct kept {
+	struct weir_attrs attrs;
+	struct kept *former;
+};
+static struct kept *newest; /* writer: weir_init and weir_after_fork, one at a time */
 
 static char *keep(struct resource *r, const char *bytes, size_t len)
 {
@@ -111,12 +117,46 @@ static void set_text(struct resource *r, const char *key, const char *text)
 }
 
 /* What the copy's list points to lies in the copy. */
-static void copy(struct resource *to, const struct resource *from)
+static void copy(struct resource *to, const struct weir_attrs *from)
 {
 	to->attrs = (struct weir_attrs){to->list, 0};
 	to->used = 0;
-	for (size_t i = 0; i < from->attrs.count; i++)
-		set(to, from->list[i].key.ptr, from->list[i]);
+	for (size_t i = 0; i < from->count; i++)
+		set(to, from->ptr[i].key.ptr, from->ptr[i]);
+}
+
+static struct resource *begin(void)
+{
+	struct resource *r = weir__map(sizeof *r, true, false);
+
+	if (r != NULL)
+		r->attrs.ptr = r->list;
+	return r;
+}
+
+static int finish(struct resource *r)
+{
+	size_t list = r->attrs.count * sizeof *r->list;
+	struct kept *k = malloc(sizeof *k + list + r->used);
+
+	if (k != NULL) {
+		struct weir_attr *to = (struct weir_attr *)(void *)(k + 1);
+		char *text = (char *)(to + r->attrs.count);
+
+		memcpy(to, r->list, list);
+		memcpy(text, r->text, r->used);
+		for (size_t i = 0; i < r->attrs.count; i++) {
+			to[i].key.ptr = text + (to[i].key.ptr - r->text);
+			if (to[i].type == WEIR_ATTR_STR)
+				to[i].as.str.ptr = text + (to[i].as.str.ptr - r->text);
+		}
+		k->attrs = (struct weir_attrs){to, r->attrs.count};
+		k->former = newest;
+		newest = k;
+		weir__resource_set(&k->attrs);
+	}
+	weir__unmap(r, sizeof *r);
+	return k != NULL ? WEIR_OK : WEIR_ENOMEM;
 }
 
 static int hex(char c)
@@ -150,9 +190,9 @@ static void set_from_variable(struct resource *r)
 	const char *text = variable("OTEL_RESOURCE_ATTRIBUTES");
 	struct resource *trial;
 
-	if (text == NULL || (trial = malloc(sizeof *trial)) == NULL)
+	if (text == NULL || (trial = begin()) == NULL)
 		return;
-	copy(trial, r);
+	copy(trial, &r->attrs);
 	while (*text != '\0') {
 		size_t pair = strcspn(text, ","), equals = strcspn(text, "="), end, key_len, value_len;
 		char key[256], value[1025];
@@ -172,11 +212,11 @@ static void set_from_variable(struct resource *r)
 		text += *text == ',';
 	}
 	if (*text == '\0') {
-		copy(r, trial);
+		copy(r, &trial->attrs);
 	} else {
 		weir_private_log(WEIR_LOG_WARN, "OTEL_RESOURCE_ATTRIBUTES is not key=value,... and is passed over");
 	}
-	free(trial);
+	weir__unmap(trial, sizeof *trial);
 }
 
 static void set_instance(struct resource *r)
@@ -196,7 +236,7 @@ static void set_instance(struct resource *r)
 
 int weir__environment_resource(const struct weir_options *o)
 {
-	struct resource *r = calloc(1, sizeof *r);
+	struct resource *r = begin();
 	char path[512], name[256];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
 	const char *exe;
@@ -204,7 +244,6 @@ int weir__environment_resource(const struct weir_options *o)
 
 	if (r == NULL)
 		return WEIR_ENOMEM;
-	r->attrs.ptr = r->list;
 	path[len > 0 ? len : 0] = '\0';
 	exe = strrchr(path, '/');
 	exe = exe != NULL ? exe + 1 : "unknown";
@@ -235,25 +274,18 @@ int weir__environment_resource(const struct weir_options *o)
 	}
 	set_text(r, "service.name", o->service_name);
 	set_text(r, "service.version", o->service_version);
-	r->former = newest;
-	newest = r;
-	weir__resource_set(&r->attrs);
-	return WEIR_OK;
+	return finish(r);
 }
 
 int weir__environment_resource_again(void)
 {
-	struct resource *r = calloc(1, sizeof *r);
+	struct resource *r = begin();
 
 	if (r == NULL)
 		return WEIR_ENOMEM;
-	r->attrs.ptr = r->list;
 	if (newest != NULL)
-		copy(r, newest);
+		copy(r, &newest->attrs);
 	set_instance(r);
 	set(r, "process.pid", weir_attr_int("process.pid", getpid()));
-	r->former = newest;
-	newest = r;
-	weir__resource_set(&r->attrs);
-	return WEIR_OK;
+	return finish(r);
 }
