@@ -176,33 +176,49 @@ static size_t list_length(const char *const *list)
 }
 
 /* As it will be exported, but for _total: by this it is found, and two that become equal conflict. */
-static void exported_name(char out[272], const char *name, unsigned unit)
+static void exported_name(char out[280], const char *name, unsigned unit, unsigned kind)
 {
 	static const char *const suffix[] = {"", "_seconds", "_bytes", "_ratio"};
+	size_t len;
 
 	weir__name_canonical(out, name, unit);
 	strcat(out, suffix[unit <= WEIR_RATIO ? unit : 0]);
+	len = strlen(out);
+	if (kind == WEIR_INFO_KIND && (len < 5 || strcmp(out + len - 5, "_info") != 0))
+		strcat(out, "_info");
 }
 
-struct weir__instrument *weir__instrument_named(const char *name, unsigned unit)
+static struct weir__instrument *find(const char *canonical)
 {
-	char canonical[272];
-	struct weir__instrument *i;
+	struct weir__instrument *i = weir__load_acquire(&registry.chains[hash_name(canonical) % CHAINS]);
 
-	exported_name(canonical, name, unit);
-	i = weir__load_acquire(&registry.chains[hash_name(canonical) % CHAINS]);
 	while (i != NULL && strcmp(i->canonical, canonical) != 0)
 		i = i->same_hash;
 	return i;
 }
 
-/* Who would be exported by the same name, or is written the same, in whatever unit. */
-static struct weir__instrument *who_has(const char *name, unsigned unit)
+/* Who would be exported by the same name, or is written the same, in whatever unit. In OpenMetrics the family of an info is
+ * named without its _info. */
+static struct weir__instrument *who_has(const char *name, unsigned unit, unsigned kind)
 {
-	struct weir__instrument *i = weir__instrument_named(name, unit);
+	char canonical[280];
+	struct weir__instrument *i;
 
-	for (unsigned other = 0; i == NULL && other <= WEIR_RATIO; other++) {
-		i = weir__instrument_named(name, other);
+	exported_name(canonical, name, unit, kind);
+	i = find(canonical);
+	if (i == NULL && kind == WEIR_INFO_KIND) {
+		canonical[strlen(canonical) - 5] = '\0';
+		i = find(canonical);
+	} else if (i == NULL) {
+		strcat(canonical, "_info");
+		i = find(canonical);
+		if (i != NULL && i->kind != WEIR_INFO_KIND)
+			i = NULL;
+	}
+	for (unsigned other = 0; i == NULL && other <= WEIR_RATIO + 1; other++) {
+		exported_name(canonical, name, other <= WEIR_RATIO ? other : WEIR_ONE,
+		              other <= WEIR_RATIO ? WEIR_GAUGE_KIND : WEIR_INFO_KIND);
+		i = find(canonical);
 		if (i != NULL && strcmp(i->name, name) != 0)
 			i = NULL;
 	}
@@ -323,11 +339,11 @@ static struct weir__instrument *make(const struct weir_instrument *d, const stru
 {
 	struct weir__instrument *i = weir__pages_take(sizeof *i);
 	const char *const *labels = d->text_ + 2;
-	char canonical[272];
+	char canonical[280];
 
 	if (i == NULL)
 		return NULL;
-	exported_name(canonical, d->text_[0], unit);
+	exported_name(canonical, d->text_[0], unit, d->kind_);
 	i->name = weir__pages_text(d->text_[0], strlen(d->text_[0]));
 	i->help = weir__pages_text(d->text_[1] != NULL ? d->text_[1] : "", d->text_[1] != NULL ? strlen(d->text_[1]) : 0);
 	i->canonical = weir__pages_text(canonical, strlen(canonical));
@@ -418,7 +434,7 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		fault = weir__labels_fault(d->text_ + 2, labels_count, o != NULL ? o->constant : NULL, constant_count, histogram);
 	if (fault != NULL)
 		return refuse(why, WEIR_EINVAL, "%.80s is refused: %s", name, fault);
-	i = who_has(name, unit);
+	i = who_has(name, unit, d->kind_);
 	if (i != NULL) {
 		char here[200], there[200];
 

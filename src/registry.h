@@ -87,7 +87,6 @@ struct weir__instrument *weir__register(const struct weir_instrument *descriptio
                                         struct weir__refusal *why);
 /* The same from anywhere: NULL and counted where it is refused. Not to be called with the lock held. */
 struct weir__instrument *weir__instrument_of(const struct weir_instrument *description);
-struct weir__instrument *weir__instrument_named(const char *name, unsigned unit); /* with the lock held */
 /* Caps and constant labels told before the name is declared. With the lock held. */
 int weir__configure(const char *name, const struct weir_instrument_options *options, struct weir__refusal *why);
 

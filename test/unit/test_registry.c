@@ -197,6 +197,45 @@ ALONE(names_that_become_one_name_are_a_conflict)
 	}
 }
 
+/* An info is exported as NAME_info; in OpenMetrics its family is NAME. */
+ALONE(an_infos_name_is_taken_with_and_without_its_ending)
+{
+	static const char *const labels[] = {"k", NULL};
+	static const struct {
+		const char *info, *other;
+		bool conflict;
+	} cases[] = {
+		{"ia", "ia_info", true}, {"ib", "ib", true},       {"ic_info", "ic_info", true},
+		{"id_info", "id", true}, {"ie.f", "ie_f_info", true}, {"ig", "ig_info_total", true},
+		{"ih", "ih_inf", false}, {"ij", "ij_infos", false}, {"ik", "ik_x", false},
+	};
+	const struct weir_info *info;
+	const struct weir_counter *c;
+
+	weir__log_set(say_to_test, NULL, WEIR_LOG_ERROR);
+	for (int info_first = 0; info_first < 2; info_first++)
+		for (size_t i = 0; i < COUNT(cases); i++) {
+			char name[2][32];
+			int first, second;
+
+			snprintf(name[0], sizeof name[0], "%c%s", 'a' + info_first, cases[i].info);
+			snprintf(name[1], sizeof name[1], "%c%s", 'a' + info_first, cases[i].other);
+			if (info_first) {
+				first = weir_info_create(&info, name[0], "An info.", labels, NULL);
+				second = counter(&c, name[1], NULL, NULL);
+			} else {
+				first = counter(&c, name[1], NULL, NULL);
+				second = weir_info_create(&info, name[0], "An info.", labels, NULL);
+			}
+			assert_int_equal(first, WEIR_OK);
+			if (second != (cases[i].conflict ? WEIR_ECONFLICT : WEIR_OK))
+				fail_msg("an info %s and a counter %s: %d", name[0], name[1], second);
+		}
+	assert_int_equal(weir_info_create(&info, "l", "An info.", labels, NULL), WEIR_OK);
+	assert_int_equal(weir_info_create(&info, "l_info", "An info.", labels, NULL), WEIR_ECONFLICT);
+	assert_int_equal(weir_info_create(&info, "l", "An info.", labels, NULL), WEIR_OK);
+}
+
 ALONE(one_name_in_two_units_is_a_conflict)
 {
 	const struct weir_counter *c;
@@ -639,6 +678,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(another_definition_of_the_name_is_a_conflict_that_names_both),
 	cmocka_unit_test(other_bounds_are_a_conflict),
 	cmocka_unit_test(names_that_become_one_name_are_a_conflict),
+	cmocka_unit_test(an_infos_name_is_taken_with_and_without_its_ending),
 	cmocka_unit_test(one_name_in_two_units_is_a_conflict),
 	cmocka_unit_test(names_that_break_a_rule_are_refused),
 	cmocka_unit_test(labels_that_break_a_rule_are_refused),
