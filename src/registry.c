@@ -415,6 +415,9 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		return refuse(why, WEIR_EINVAL, "%.80s was refused before", name != NULL ? name : "");
 	if (d->abi_ != 1)
 		return refuse(why, WEIR_EUNSUPPORTED, "an instrument was made for another version of weir");
+	if (!weir__tls_is_own())
+		return refuse(why, WEIR_ECONFLICT, "%.80s is refused: another copy of weir, whose symbols are not hidden, stands before "
+		              "this one: build it with -fvisibility=hidden", name != NULL ? name : "");
 	if (!weir__name_is_valid(name))
 		return refuse(why, WEIR_EINVAL, "the instrument's name \"%.80s\" is not allowed", name != NULL ? name : "");
 	memset(&shape, 0, sizeof shape);

@@ -27,6 +27,9 @@ _Static_assert(sizeof(struct shard) <= HEADER, "the header fits before the table
 static uint64_t *nulls[WEIR__BLOCKS_MAX];
 WEIR_API __thread uint64_t *const *weir_tls_v1 __attribute__((tls_model("initial-exec"))) =
 	(uint64_t *const *)nulls;
+/* The same by a name that nobody can stand before. */
+extern __thread uint64_t *const *weir__tls_own
+    __attribute__((alias("weir_tls_v1"), visibility("hidden"), tls_model("initial-exec")));
 WEIR_API const struct weir_layout weir_layout_none_v1 = {NULL, NULL, 0, 0, 0};
 
 static struct {
@@ -49,6 +52,15 @@ static struct shard *shard_of(uint64_t *const *table)
 static bool is_attached(void)
 {
 	return weir_tls_v1 != (uint64_t *const *)nulls;
+}
+
+bool weir__tls_is_own(void)
+{
+	const void *named = &weir_tls_v1, *own = &weir__tls_own;
+
+	__asm__("" : "+r"(named)); /* to the compiler they are one */
+	__asm__("" : "+r"(own));
+	return named == own;
 }
 
 static bool open_page(struct shard *shard, uint32_t page)
@@ -102,6 +114,8 @@ bool weir__shard_attach(void)
 	struct shard *shard = NULL;
 	int tid, pid;
 
+	if (!weir__tls_is_own())
+		return false;
 	if (is_attached())
 		return true;
 	tid = weir__tid();

@@ -12,6 +12,8 @@
 enum { WEIR__BLOCKS_MAX = 65536, WEIR__BLOCK_CELLS = 512, WEIR__SHARDS_MAX = 32768, WEIR__LEVELS_OWNER = 0 };
 
 /* With the core lock held: */
+/* False: a module before this one exports weir_tls_v1, and records would go by its tables. Then nothing may be recorded here. */
+bool weir__tls_is_own(void);
 bool weir__shard_attach(void);             /* this thread has a table from here on */
 uint64_t *weir__shard_block(uint32_t block, bool levels); /* opens it for this thread; NULL: no memory, or no cells that old */
 void weir__shards_reap(uint32_t most);     /* looks whether owners are gone */
