@@ -26,7 +26,7 @@ WEIR_UPDOWN(updown_by, "strict_updown_by", "Ups and downs by label.", "k");
 WEIR_GAUGE(gauge_by, "strict_gauge_by", "Levels.", "k");
 WEIR_FLOAT_GAUGE(real_by, "strict_real_by", "Levels.", "k");
 WEIR_HISTOGRAM(times_by, WEIR_LATENCY, "strict_times_by_seconds", "Times by label.", "k");
-WEIR_INFO(info, "strict_info", "Facts.", "k");
+WEIR_INFO(info, "strict_facts_info", "Facts.", "k");
 WEIR_COUNTER(capped, "strict_capped_total", "More values than the cap.", "k");
 WEIR_COUNTER(refused, "strict refused", "Not a name.");
 WEIR_COUNTER(values_by, "strict_values_total", "Values with a length.", "k");
