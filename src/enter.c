@@ -3,8 +3,12 @@
 #include "registry.h"
 
 #include "atomic.h"
+#include "context.h"
+#include "ring.h"
+#include "exemplar.h"
 #include "segment.h"
 #include "shard.h"
+#include "tally.h"
 
 #include <string.h>
 
@@ -26,6 +30,10 @@ static void restart_in_child(void)
 	weir__segment_forget();
 	weir__shards_forget();
 	weir__registry_restart();
+	weir__ring_forget();
+	weir__store_relaxed(&weir__propagation.wanted, false); /* until the child exports */
+	weir__tally_restart();
+	weir__exemplars_restart();
 	for (int i = 0; i < WEIR__LOSSES; i++)
 		weir__store_relaxed(&lost[i], 0u);
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "environment.h"
 
+#include "container.h"
+#include "percent.h"
 #include "port.h"
 #include "snapshot.h"
 
@@ -159,31 +161,6 @@ static int finish(struct resource *r)
 	return k != NULL ? WEIR_OK : WEIR_ENOMEM;
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Percent-decoded into out, which ends in NUL; its length, or size where it does not fit or is not well-formed. */
-static size_t decode(char *out, size_t size, const char *text, size_t len)
-{
-	size_t to = 0;
-
-	for (size_t i = 0; i < len && to < size; i++) {
-		if (text[i] != '%') {
-			out[to++] = text[i];
-		} else if (i + 2 < len && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-			out[to++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
-			i += 2;
-		} else {
-			return size;
-		}
-	}
-	if (to < size)
-		out[to] = '\0';
-	return to;
-}
-
 /* key=value,key=value, percent-encoded; one bad pair discards the whole. */
 static void set_from_variable(struct resource *r)
 {
@@ -203,8 +180,8 @@ static void set_from_variable(struct resource *r)
 			break;
 		for (end = equals; text[end - 1] == ' ' || text[end - 1] == '\t';)
 			end--;
-		key_len = decode(key, sizeof key, text, end);
-		value_len = decode(value, sizeof value, text + equals + 1, pair - equals - 1);
+		key_len = weir__percent_decode(key, sizeof key, weir_str_n(text, end));
+		value_len = weir__percent_decode(value, sizeof value, weir_str_n(text + equals + 1, pair - equals - 1));
 		if (key_len == 0 || key_len == sizeof key || strlen(key) != key_len || value_len == sizeof value)
 			break;
 		set(trial, key, weir_attr_str_n(key, weir_str_n(value, value_len)));
@@ -234,6 +211,11 @@ static void set_instance(struct resource *r)
 	set_text(r, "service.instance.id", text);
 }
 
+static void set_found(void *arg, const char *key, const char *value)
+{
+	set_text(arg, key, value);
+}
+
 int weir__environment_resource(const struct weir_options *o)
 {
 	struct resource *r = begin();
@@ -261,6 +243,7 @@ int weir__environment_resource(const struct weir_options *o)
 		                         : strcmp(host.machine, "aarch64") == 0 ? "arm64" : host.machine);
 	}
 	set_text(r, "os.type", "linux");
+	weir__container_tell(set_found, r);
 	set_from_variable(r);
 	set_text(r, "service.name", variable("OTEL_SERVICE_NAME"));
 	for (size_t i = 0; i < o->resource.count; i++) {

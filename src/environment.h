@@ -7,6 +7,13 @@
 enum weir_log_level weir__environment_log_level(void);
 uint64_t weir__environment_interval_ns(void);
 
+/* Sampling, propagation, limits, the queue of spans: options over OTEL_ variables. WEIR_EINVAL, WEIR_ENOMEM. */
+int weir__environment_traces(const struct weir_options *options);
+struct weir_sampling;
+void weir__environment_sampler(struct weir_sampling *sampling); /* where it leaves the sampler to the environment */
+bool weir__environment_disabled(void);
+bool weir__environment_console(void); /* OTEL_TRACES_EXPORTER names it, alone or in a list */
+
 /* Makes the resource of this process and hands it to the snapshots; WEIR_ENOMEM. */
 int weir__environment_resource(const struct weir_options *options);
 /* In a forked child: the same, but for what is the process' own. */

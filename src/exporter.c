@@ -6,6 +6,8 @@
 #include "options.h"
 #include "pipeline.h"
 #include "snapshot.h"
+#include "spans.h"
+#include "tally.h"
 
 #include <weir/abi/private.h>
 #include <weir/exporter.h>
@@ -14,13 +16,21 @@
 #include <string.h>
 
 enum { EXPORTERS_MAX = 64 };
+#define NO_TAKER UINT32_MAX
+#define BUSY_NS WEIR_MS(100) /* an exporter that takes no spans now is asked again after this */
 
 struct weir_exporter {
 	char name[64];
 	void *arg;
 	int (*metrics)(void *arg, const struct weir_snapshot *snapshot, uint64_t timeout_ns);
 	void (*closed)(void *arg);
+	int (*spans)(void *arg, struct weir_batch *batch, uint64_t timeout_ns);
+	int (*flush)(void *arg, uint64_t timeout_ns);
+	void (*idle)(void *arg);          /* relaxed; set by its maker */
 	uint64_t interval_ns, due_ns;
+	uint32_t taker;                   /* its place in the queue of spans */
+	uint64_t spans_due_ns;            /* no sooner than this, but for a whole batch. Writer and reader: who runs it */
+	bool busy;                        /* it said: not now. As spans_due_ns */
 	bool running, closing, abandoned; /* abandoned: who destroys it has stopped waiting: the run frees it */
 	bool leaving;                     /* weir was shut down: the thread of that time closes it, and a new one leaves it alone */
 	uint32_t ended;                   /* futex: 1 after closed has returned */
@@ -38,14 +48,22 @@ static struct {
 /* In a forked child none runs, whatever the parent's thread was at. With the life lock held. */
 static void see_fork(void)
 {
-	uint32_t now = weir__generation();
+	uint32_t now = weir__generation(), count = 0;
+	uint64_t takers = 0;
 
 	if (exporters.generation == now)
 		return;
 	exporters.generation = now;
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++)
-		if (exporters.list[at] != NULL)
+		if (exporters.list[at] != NULL) {
 			exporters.list[at]->running = false;
+			count++;
+			if (exporters.list[at]->taker != NO_TAKER)
+				takers |= UINT64_C(1) << exporters.list[at]->taker;
+		}
+	/* one that was on its way in or out there is neither here */
+	weir__store_relaxed(&exporters.count, count);
+	weir__spans_retain(takers);
 }
 
 void weir__exporters_on_change(void (*changed)(void))
@@ -92,6 +110,7 @@ static int add(struct weir_exporter *e)
 
 int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporter_options *given)
 {
+	struct weir__wiped *wiped = weir__wiped();
 	struct weir_exporter_options o;
 	struct weir_exporter *e;
 	int error = WEIR_OK;
@@ -105,8 +124,13 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 			given->closed(given->arg);
 		return WEIR_EINVAL;
 	}
+	if (wiped != NULL) { /* before it joins */
+		weir__lock(&wiped->life);
+		see_fork();
+		weir__unlock(&wiped->life);
+	}
 	e = calloc(1, sizeof *e);
-	if (exporter == NULL || o.metrics == NULL)
+	if (exporter == NULL || (o.metrics == NULL && o.spans == NULL))
 		error = WEIR_EINVAL;
 	else if (e == NULL)
 		error = WEIR_ENOMEM;
@@ -115,9 +139,18 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 		e->arg = o.arg;
 		e->metrics = o.metrics;
 		e->closed = o.closed;
+		e->spans = o.spans;
+		e->flush = o.flush;
+		e->taker = NO_TAKER;
 		e->interval_ns = o.interval_ns != 0 ? o.interval_ns : weir__environment_interval_ns();
 		e->due_ns = due_after(weir__clock_ns(), e->interval_ns);
-		error = add(e);
+		e->spans_due_ns = weir__clock_ns();
+		if (e->spans != NULL && !weir__load_relaxed(&weir__propagation.disabled))
+			error = weir__spans_join(&e->taker);
+		if (error == WEIR_OK)
+			error = add(e);
+		if (error != WEIR_OK && e->taker != NO_TAKER)
+			weir__spans_leave(e->taker);
 	}
 	if (error != WEIR_OK) {
 		free(e);
@@ -130,12 +163,19 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 	return WEIR_OK;
 }
 
+void weir__exporter_idle(struct weir_exporter *e, void (*idle)(void *arg))
+{
+	weir__store_relaxed(&e->idle, idle);
+}
+
 /* Its last words, outside the lock: from here on nobody but a waiting destroy knows it. */
 static void close_one(struct weir__wiped *wiped, struct weir_exporter *e)
 {
 	bool abandoned;
 
 	weir__gate_pass();
+	if (e->taker != NO_TAKER)
+		weir__spans_leave(e->taker);
 	if (e->closed != NULL)
 		e->closed(e->arg);
 	weir__lock(&wiped->life);
@@ -170,6 +210,116 @@ static bool wait_for(struct weir__wiped *wiped, uint32_t at, uint64_t deadline_n
 	return exporters.list[at] != e || e == NULL || !e->running || e->leaving;
 }
 
+static uint64_t left_until(uint64_t deadline_ns)
+{
+	uint64_t now = weir__clock_ns();
+
+	return deadline_ns > now ? deadline_ns - now : 0;
+}
+
+static void say_failed(const struct weir_exporter *e, int error)
+{
+	weir__health_exports_failed(1);
+	weir_private_log(WEIR_LOG_WARN, "the exporter %s failed: %s", e->name, weir_error_text(error));
+}
+
+/* The spans that wait for it, batch by batch: whole ones, and at its time, or with all, the rest. */
+static int run_spans(struct weir_exporter *e, bool all, uint64_t deadline_ns)
+{
+	const struct weir__spans_options o = weir__spans_options();
+	uint32_t pending = weir__spans_pending(e->taker);
+	uint64_t now = weir__clock_ns();
+	int result = WEIR_OK;
+
+	if (!all && now < e->spans_due_ns && (pending < o.batch || e->busy))
+		return WEIR_OK;
+	e->busy = false;
+	e->spans_due_ns = due_after(now, o.delay_ns);
+	/* what comes meanwhile has its own turn: a flush ends */
+	for (uint32_t taken = 0; taken < pending;) {
+		struct weir_batch batch;
+		uint64_t left = left_until(deadline_ns);
+		int error;
+
+		if (!weir__spans_take(e->taker, &batch))
+			break;
+		taken += (uint32_t)batch.count;
+		error = e->spans(e->arg, &batch, left < o.timeout_ns ? left : o.timeout_ns);
+		if (error == WEIR_ELIMIT) {
+			weir__spans_done(e->taker, &batch, WEIR__BATCH_AGAIN);
+			e->busy = true;
+			e->spans_due_ns = weir__clock_ns() + BUSY_NS;
+			return WEIR_ELIMIT;
+		}
+		if (error != WEIR_OK) {
+			say_failed(e, error);
+			result = WEIR_EIO;
+		}
+		weir__spans_done(e->taker, &batch, error == WEIR_OK ? WEIR__BATCH_TAKEN : WEIR__BATCH_LOST);
+	}
+	return result;
+}
+
+/* At a flush it takes no more for now: what it has is sent on first, as long as there is time. */
+static int flush_spans(struct weir_exporter *e, uint64_t deadline_ns)
+{
+	int result = run_spans(e, true, deadline_ns);
+
+	while (result == WEIR_ELIMIT && e->flush != NULL) {
+		if (e->flush(e->arg, left_until(deadline_ns)) == WEIR_ETIMEOUT || left_until(deadline_ns) == 0)
+			return WEIR_ETIMEOUT;
+		result = run_spans(e, true, deadline_ns);
+	}
+	return result == WEIR_ELIMIT ? WEIR_ETIMEOUT : result;
+}
+
+/* One exporter's turn, under no lock. *snapshot is made if need be, and shared. */
+static int run_one(struct weir_exporter *e, bool metrics_due, bool flushing, uint64_t deadline_ns, struct weir_snapshot **snapshot)
+{
+	uint64_t left = left_until(deadline_ns);
+	void (*idle)(void *);
+	int result = WEIR_OK, error;
+
+	if (weir__load_relaxed(&weir__propagation.disabled))
+		return WEIR_OK;
+	if (e->metrics != NULL && metrics_due) {
+		error = *snapshot == NULL ? weir_snapshot_new(snapshot) : WEIR_OK;
+		if (error == WEIR_OK)
+			error = e->metrics(e->arg, *snapshot, left < e->interval_ns || flushing ? left : e->interval_ns);
+		if (error == WEIR_ELIMIT && flushing && e->flush != NULL) { /* what it has is sent on first */
+			e->flush(e->arg, left_until(deadline_ns));
+			error = e->metrics(e->arg, *snapshot, left_until(deadline_ns));
+		}
+		if (error == WEIR_ELIMIT && !flushing) { /* not now: the next snapshot says it all */
+			error = WEIR_OK;
+		} else if (error != WEIR_OK) {
+			say_failed(e, error);
+			result = WEIR_EIO;
+		}
+	}
+	if (e->spans != NULL) {
+		error = flushing ? flush_spans(e, deadline_ns) : run_spans(e, false, deadline_ns);
+		if (error != WEIR_OK && error != WEIR_ELIMIT)
+			result = error;
+	}
+	idle = weir__load_relaxed(&e->idle);
+	if (!flushing && idle != NULL)
+		idle(e->arg);
+	if (flushing && e->flush != NULL) {
+		error = e->flush(e->arg, left_until(deadline_ns));
+		if (error != WEIR_OK)
+			result = error;
+	}
+	e->last_error = result; /* one that failed once is well again */
+	return result;
+}
+
+static void soonest(uint64_t *next_ns, uint64_t due_ns)
+{
+	if (due_ns < *next_ns)
+		*next_ns = due_ns;
+}
+
 int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 {
 	struct weir__wiped *wiped = weir__wiped();
@@ -182,8 +332,8 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 	see_fork();
 	for (uint32_t at = 0; at < EXPORTERS_MAX; at++) {
 		struct weir_exporter *e;
-		uint64_t now, left;
-		bool last;
+		bool last, metrics_due;
+		uint64_t now;
 		int error;
 
 		if (exporters.list[at] == NULL)
@@ -197,33 +347,29 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		now = weir__clock_ns();
 		if (e == NULL || e->running || (e->leaving && !e->closing))
 			continue;
-		if (!all && !e->closing && now < e->due_ns) {
-			if (e->due_ns < *next_ns)
-				*next_ns = e->due_ns;
+		metrics_due = all || e->closing || now >= e->due_ns;
+		if (!metrics_due && e->spans == NULL) {
+			soonest(next_ns, e->due_ns);
 			continue;
 		}
 		e->running = true;
 		last = e->closing;
-		e->due_ns = due_after(now, e->interval_ns);
-		if (e->due_ns < *next_ns)
-			*next_ns = e->due_ns;
+		if (metrics_due)
+			e->due_ns = due_after(now, e->interval_ns);
 		weir__unlock(&wiped->life);
-		left = deadline_ns > now ? deadline_ns - now : 0;
 		if (last) { /* its last words are of now */
 			weir_snapshot_destroy(snapshot);
 			snapshot = NULL;
+			weir__spans_drain();
 		}
-		error = snapshot == NULL ? weir_snapshot_new(&snapshot) : WEIR_OK;
-		if (error == WEIR_OK)
-			error = e->metrics(e->arg, snapshot, left < e->interval_ns || all ? left : e->interval_ns);
-		if (error != WEIR_OK) {
-			weir__health_exports_failed(1);
-			weir_private_log(WEIR_LOG_WARN, "the exporter %s failed: %s", e->name, weir_error_text(error));
-			result = result == WEIR_OK ? WEIR_EIO : result;
-		}
+		error = run_one(e, metrics_due, all || last, deadline_ns, &snapshot);
+		if (error != WEIR_OK && (result == WEIR_OK || error == WEIR_ETIMEOUT))
+			result = error;
+		soonest(next_ns, e->due_ns);
+		if (e->spans != NULL)
+			soonest(next_ns, e->spans_due_ns);
 		weir__lock(&wiped->life);
 		e->running = false;
-		e->last_error = error;
 		weir__store_release(&exporters.finished, exporters.finished + 1);
 		weir__futex_wake(&exporters.finished, INT32_MAX);
 		if (e->closing && !last) { /* told meanwhile: what was recorded by then is yet to be sent */
@@ -250,6 +396,7 @@ int weir_exporter_destroy(struct weir_exporter *e, uint64_t timeout_ns)
 {
 	struct weir__wiped *wiped = weir__wiped();
 	uint64_t now = weir__clock_ns(), deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+	uint64_t next = UINT64_MAX;
 	uint32_t at = 0;
 	int result;
 
@@ -270,11 +417,11 @@ int weir_exporter_destroy(struct weir_exporter *e, uint64_t timeout_ns)
 	}
 	weir__unlock(&wiped->life);
 	if (!weir__pipeline_runs() || weir__pipeline_is_pumped()) { /* nobody else's thread will */
-		uint64_t next = UINT64_MAX;
-
 		weir__exporters_run(false, deadline, &next);
 	} else {
 		changed();
+		if (!weir__pipeline_has_second()) /* there was no thread to be had for it */
+			weir__exporters_run(false, deadline, &next);
 	}
 	weir__lock(&wiped->life);
 	while (weir__load_acquire(&e->ended) == 0) {

@@ -1,4 +1,4 @@
-/* L4: weir's own metrics: what there is, what was lost, what a snapshot takes. Reported like a callback's values, before each
+/* L5: weir's own metrics: what there is, what was lost, what a snapshot takes. Reported like a callback's values, before each
  * snapshot. Writer: the snapshot's maker; each value is one relaxed store. */
 #include "snapshot.h"
 
@@ -8,6 +8,7 @@
 #include "pages.h"
 #include "segment.h"
 #include "shard.h"
+#include "spans.h"
 
 WEIR__OWN_GAUGE(instruments, WEIR_ONE, "weir_instruments", "Instruments that are registered.");
 WEIR__OWN_COUNTER(refused, WEIR_ONE, "weir_instruments_refused_total", "Definitions that were refused: see the log.");
@@ -18,7 +19,7 @@ WEIR__OWN_COUNTER(dropped, WEIR_ONE, "weir_dropped_records_total", "Records that
 WEIR__OWN_COUNTER(mended, WEIR_ONE, "weir_label_values_mended_total",
                   "Label values that were no UTF-8 text (cleaned), or over 1024 bytes (cut), when their series was looked up.", "how");
 WEIR__OWN_GAUGE(segment, WEIR_BYTES, "weir_segment_bytes", "Pages in use of the segment that holds the cells.");
-WEIR__OWN_GAUGE(heap, WEIR_BYTES, "weir_heap_bytes", "Memory of the registry and the threads' tables.");
+WEIR__OWN_GAUGE(heap, WEIR_BYTES, "weir_heap_bytes", "Memory of the registry, the threads' tables and ended spans.");
 WEIR__OWN_GAUGE(shards, WEIR_ONE, "weir_shards", "Shards: threads that recorded at once, at most.");
 WEIR__OWN_COUNTER(snapshots, WEIR_ONE, "weir_snapshots_total", "Snapshots made.");
 WEIR__OWN_GAUGE(snapshot_time, WEIR_SECONDS, "weir_snapshot_duration_seconds", "Time that the last snapshot took.");
@@ -45,6 +46,11 @@ void weir__health_exports_failed(uint64_t n)
 uint64_t weir__exports_failed(void)
 {
 	return weir__load_relaxed(&exports_failed);
+}
+
+uint64_t weir__heap_bytes(void)
+{
+	return weir__pages_bytes() + weir__shards_bytes() + weir__segment_heap_bytes() + weir__spans_bytes();
 }
 
 uint64_t weir__overflowed_total(void)
@@ -75,9 +81,10 @@ void weir__health_refresh(void)
 	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(false), "cleaned");
 	weir_observer_report_with(o, &mended, (int64_t)weir__mended_total(true), "cut");
 	weir_observer_report(o, &segment, (int64_t)weir__segment_bytes());
-	weir_observer_report(o, &heap, (int64_t)(weir__pages_bytes() + weir__shards_bytes() + weir__segment_heap_bytes()));
+	weir_observer_report(o, &heap, (int64_t)weir__heap_bytes());
 	weir_observer_report(o, &shards, weir__shards_count());
 	weir_observer_report(o, &snapshots, (int64_t)weir__snapshots_total());
 	weir_observer_report(o, &snapshot_time, (int64_t)weir__snapshot_last_ns());
 	weir_observer_report(o, &failed, (int64_t)weir__exports_failed());
+	weir__health_spans_refresh();
 }

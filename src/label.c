@@ -1,6 +1,8 @@
 /* L1: names, values, keys. See label.h. Pure: no data of its own. */
 #include "label.h"
 
+#include "utf8.h"
+
 #include <weir/abi/hot.h>
 
 #include <string.h>
@@ -61,23 +63,9 @@ void weir__name_canonical(char out[256], const char *name, unsigned unit)
 /* The length of the character at s, of at most left bytes; 0 when it is none that may stand in a label's value. */
 static size_t character(const uint8_t *s, size_t left)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
-	uint32_t c;
+	bool control = (s[0] < 0x20 && s[0] != '\n') || s[0] == 0x7f || (s[0] == 0xc2 && left > 1 && s[1] < 0xa0);
 
-	if (len == 0 || len > left || s[0] > 0xf4)
-		return 0;
-	if (len == 1)
-		return (s[0] >= 0x20 && s[0] != 0x7f) || s[0] == '\n' ? 1 : 0;
-	c = s[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fu);
-	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || (c >= 0x80 && c < 0xa0))
-		return 0;
-	return len;
+	return control ? 0 : weir__utf8_character(s, left);
 }
 
 size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how)
@@ -95,7 +83,7 @@ size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how)
 		if (step != 0) {
 			memcpy(out + to, from + at, step);
 		} else {
-			memcpy(out + to, "\xef\xbf\xbd", 3);
+			memcpy(out + to, WEIR__REPLACEMENT, 3);
 			how->cleaned = true;
 			step = 1;
 		}

@@ -2,6 +2,7 @@
  * (a lock of its own, which is never held across callbacks or exporters but at shutdown's end). */
 #define _GNU_SOURCE
 #include "atomic.h"
+#include "console.h"
 #include "environment.h"
 #include "gate.h"
 #include "log.h"
@@ -11,6 +12,10 @@
 #include "process.h"
 #include "segment.h"
 #include "shard.h"
+#include "clock.h"
+#include "sampling.h"
+#include "spans.h"
+#include "tally.h"
 #include "snapshot.h"
 
 #include <weir/abi/private.h>
@@ -18,9 +23,11 @@
 #include <pthread.h>
 #include <string.h>
 
+enum { STOPS_MAX = 8 };
 static struct {
-	bool prepared;               /* what is done once for the process */
-	int (*on_shutdown)(uint64_t timeout_ns); /* release; acquire */
+	bool prepared; /* what is done once for the process */
+	/* A place is taken once, by compare-and-swap, and stays. Writers: who registers (release); reader: shutdown (acquire). */
+	int (*on_shutdown[STOPS_MAX])(uint64_t timeout_ns);
 } life;
 
 const char *weir_version(void)
@@ -74,9 +81,36 @@ bool weir_private_pumped(void)
 	return weir__pipeline_is_pumped();
 }
 
-void weir_private_on_shutdown(int (*stop)(uint64_t timeout_ns))
+bool weir_private_disabled(void)
 {
-	weir__store_release(&life.on_shutdown, stop);
+	return weir__load_relaxed(&weir__propagation.disabled);
+}
+
+bool weir_private_on_shutdown(int (*stop)(uint64_t timeout_ns))
+{
+	for (int at = 0; stop != NULL && at < STOPS_MAX; at++) {
+		int (*seen)(uint64_t) = NULL;
+
+		if (weir__cas_acq_rel(&life.on_shutdown[at], &seen, stop) || seen == stop)
+			return true;
+	}
+	return false;
+}
+
+/* In the order in which they registered, each with the time that is left; the first error. */
+static int stop_others(uint64_t deadline_ns)
+{
+	int result = WEIR_OK;
+
+	for (int at = 0; at < STOPS_MAX; at++) {
+		int (*stop)(uint64_t) = weir__load_acquire(&life.on_shutdown[at]);
+		uint64_t now = weir__clock_ns();
+		int error = stop != NULL ? stop(deadline_ns > now ? deadline_ns - now : 0) : WEIR_OK;
+
+		if (result == WEIR_OK)
+			result = error;
+	}
+	return result;
 }
 
 /* ---- fork, where the system cannot wipe memory: the forking thread is pointed at nulls meanwhile ---- */
@@ -113,6 +147,15 @@ static void prepare_once(void)
 
 /* ---- begin ---- */
 
+/* At a request's begin: one load and a compare, where this is configured. */
+static void export_in_child(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+
+	if (wiped != NULL && weir__load_acquire(&wiped->generation) == 0)
+		weir_after_fork();
+}
+
 static int start(const struct weir_options *o)
 {
 	struct weir__pipeline_options pipeline = {.tick_ns = o->tick_ns != 0 ? o->tick_ns : WEIR_S(1),
@@ -135,10 +178,19 @@ static int start(const struct weir_options *o)
 	if (strncmp(weir__segment_home(), "private", 7) == 0)
 		weir_private_log(WEIR_LOG_WARN, "the cells cannot be read from outside: %s", weir__segment_home());
 	prepare_once();
+	error = weir__environment_traces(o);
+	if (error != WEIR_OK)
+		return error;
+	weir__clock_start();
+	weir__store_relaxed(&weir__on_child_request, o->export_in_child ? export_in_child : (void (*)(void))NULL);
 	weir__health_start();
-	if (!o->no_process)
+	pipeline.disabled = weir_private_disabled();
+	if (!o->no_process && !pipeline.disabled)
 		weir__process_start();
-	return weir__pipeline_start(&pipeline);
+	error = weir__pipeline_start(&pipeline);
+	if (error == WEIR_OK && weir__environment_console() && !pipeline.disabled)
+		weir__console_start();
+	return error;
 }
 
 static struct weir__lock *set_up(void)
@@ -160,7 +212,8 @@ int weir_init(const struct weir_options *given)
 
 	if (!weir__take_options(&o, sizeof o, given, given != NULL ? given->size : 0) || o.log_level > WEIR_LOG_DEBUG ||
 	    (o.tick_ns != 0 && (o.tick_ns < WEIR_MS(1) || o.tick_ns > WEIR_S(3600))) ||
-	    (o.totals_ns != 0 && (o.totals_ns < WEIR_MS(1) || o.totals_ns > WEIR_S(3600)))) {
+	    (o.totals_ns != 0 && (o.totals_ns < WEIR_MS(1) || o.totals_ns > WEIR_S(3600))) || o.spans_queue > WEIR__SPANS_QUEUE_MAX ||
+	    o.spans_bytes > WEIR__SPANS_BYTES_MAX) {
 		weir_private_log(WEIR_LOG_ERROR, "weir_init: the options are not what this version takes");
 		return WEIR_EINVAL;
 	}
@@ -187,9 +240,29 @@ int weir_after_fork(void)
 		return WEIR_ENOMEM;
 	if (!weir__pipeline_runs()) {
 		error = weir__environment_resource_again();
+		weir__clock_forget();
+		if (error == WEIR_OK)
+			error = weir__spans_reopen();
 		if (error == WEIR_OK)
 			error = weir__pipeline_restart();
 	}
+	weir__unlock(lock);
+	return error;
+}
+
+int weir_sampling_set(const struct weir_sampling *given)
+{
+	struct weir_sampling s;
+	struct weir__lock *lock;
+	int error;
+
+	if (!weir__take_options(&s, sizeof s, given, given != NULL ? given->size : 0))
+		return WEIR_EINVAL;
+	lock = set_up();
+	if (lock == NULL)
+		return WEIR_ENOMEM;
+	weir__environment_sampler(&s);
+	error = weir__sampling_put(&s);
 	weir__unlock(lock);
 	return error;
 }
@@ -219,8 +292,7 @@ int weir_flush(uint64_t timeout_ns)
 
 int weir_shutdown(uint64_t timeout_ns)
 {
-	uint64_t deadline = deadline_of(timeout_ns), now;
-	int (*stop)(uint64_t) = NULL;
+	uint64_t deadline = deadline_of(timeout_ns);
 	struct weir__wiped *wiped = weir__wiped();
 	int result, error;
 
@@ -237,9 +309,8 @@ int weir_shutdown(uint64_t timeout_ns)
 		return WEIR_OK;
 	}
 	result = weir__pipeline_flush(deadline);
-	stop = weir__load_acquire(&life.on_shutdown);
-	now = weir__clock_ns();
-	if (stop != NULL && (error = stop(deadline > now ? deadline - now : 0)) != WEIR_OK && result == WEIR_OK)
+	error = stop_others(deadline);
+	if (result == WEIR_OK)
 		result = error;
 	error = weir__pipeline_stop(deadline);
 	weir__unlock(&wiped->set_up);
@@ -258,6 +329,10 @@ int weir_thread_attach(void)
 		return WEIR_ENOMEM;
 	weir__segment_ready();
 	done = weir__shard_attach();
+	weir__leave(&guard);
+	done = done && weir__local_ready() != NULL;
+	if (!done || !weir__enter(&guard))
+		return WEIR_ENOMEM;
 	for (uint32_t block = 1; block < blocks && done; block++)
 		done = weir__shard_block(block, weir__block_is_levels(block)) != NULL;
 	weir__leave(&guard);
@@ -280,7 +355,7 @@ int weir_status_read(struct weir_status *status)
 	now.series = weir__series_total();
 	now.overflowed = weir__overflowed_total();
 	now.segment_bytes = weir__segment_bytes();
-	now.heap_bytes = weir__pages_bytes() + weir__shards_bytes() + weir__segment_heap_bytes();
+	now.heap_bytes = weir__heap_bytes();
 	now.shards = weir__shards_count();
 	now.blocks = weir__blocks_count() != 0 ? weir__blocks_count() - 1 : 0;
 	now.dropped_refused = weir__lost(WEIR__LOST_REFUSED);
@@ -296,6 +371,26 @@ int weir_status_read(struct weir_status *status)
 	now.snapshots = weir__snapshots_total();
 	now.snapshot_ns = weir__snapshot_last_ns();
 	now.exports_failed = weir__exports_failed();
+	now.spans_ended = weir__tallied(WEIR__SPANS_ENDED);
+	now.spans_exported = weir__spans_exported();
+	now.spans_waiting = weir__spans_waiting();
+	now.dropped_spans_pool = weir__tallied(WEIR__SPANS_POOL);
+	now.dropped_spans_queue = weir__tallied(WEIR__SPANS_QUEUE);
+	now.dropped_spans_export = weir__tallied(WEIR__SPANS_EXPORT) + weir__tallied(WEIR__SPANS_LATE);
+	now.dropped_spans_malformed = weir__tallied(WEIR__SPANS_MALFORMED);
+	now.dropped_spans_reentry = weir__tallied(WEIR__SPANS_REENTRY);
+	now.dropped_spans = now.dropped_spans_pool + now.dropped_spans_queue + now.dropped_spans_export +
+	                    now.dropped_spans_malformed + now.dropped_spans_reentry;
+	now.kept_spans = weir__tallied(WEIR__SPANS_KEPT);
+	now.evicted_spans = weir__tallied(WEIR__SPANS_EVICTED);
+	now.headers_malformed = weir__tallied(WEIR__HEADERS_MALFORMED);
+	now.baggage_dropped = weir__tallied(WEIR__BAGGAGE_DROPPED);
+	now.detached_out_of_order = weir__tallied(WEIR__DETACHED_OUT_OF_ORDER);
+	now.ended_twice = weir__tallied(WEIR__ENDED_TWICE);
+	now.untimed = weir__tallied(WEIR__UNTIMED);
+	now.exemplars_dropped = weir__exemplars_lost();
+	now.routes_dropped = weir__tallied(WEIR__ROUTES_DROPPED);
+	now.tags_dropped = weir__tallied(WEIR__TAGS_DROPPED);
 	/* an older caller's is shorter; what a newer one has beyond stays as it was */
 	memcpy(status, &now, size < sizeof now ? size : sizeof now);
 	return WEIR_OK;

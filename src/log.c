@@ -19,7 +19,7 @@ static struct {
 	/* Writers: weir__log_set; readers: any thread. One pair at a time is good enough for a callback that is set at start. */
 	weir_log_fn *log;
 	void *arg;
-	enum weir_log_level level;
+	enum weir_log_level level; /* WEIR_LOG_ENV: not set yet, which is warn */
 	struct {
 		uint32_t state; /* FREE -> WRITING by compare-and-swap; READY by release; FREE again by the flusher's release */
 		char text[LINE];
@@ -28,7 +28,7 @@ static struct {
 		uint32_t hash;
 		uint64_t until_ns;
 	} remembered[REMEMBERED]; /* relaxed words: a race repeats a message, or keeps one back */
-} logging = {.level = WEIR_LOG_WARN};
+} logging; /* all zeros, so that the file does not carry it */
 
 void weir__log_set(weir_log_fn *log, void *arg, enum weir_log_level level)
 {
@@ -80,10 +80,11 @@ static void say(enum weir_log_level level, const char *text)
 
 void weir_private_log(enum weir_log_level level, const char *format, ...)
 {
+	enum weir_log_level most = weir__load_relaxed(&logging.level);
 	char text[LINE];
 	va_list args;
 
-	if (level > weir__load_relaxed(&logging.level))
+	if (level > (most != WEIR_LOG_ENV ? most : WEIR_LOG_WARN))
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);

@@ -3,6 +3,8 @@
 #define WEIR_NO_INLINE
 #include "registry.h"
 
+#include <weir/span.h>
+
 #include "atomic.h"
 
 #include <string.h>
@@ -218,8 +220,9 @@ void weir_counter_add_values(const struct weir_counter *c, uint64_t n, const str
 {
 	uint32_t cell = resolved(&c->i_, values, count);
 
-	(void)ctx; /* a counter has nothing to take from a request's context */
-	if (cell != 0)
+	if (ctx != NULL && cell != 0)
+		weir_counter_series_add_ctx((struct weir_counter_series){cell}, n, ctx);
+	else if (cell != 0)
 		add_at(cell, n);
 }
 
@@ -268,8 +271,9 @@ void weir_histogram_record_values(const struct weir_histogram *h, uint64_t v, co
 {
 	uint32_t cell = resolved(&h->i_, values, count);
 
-	(void)ctx;
-	if (cell != 0)
+	if (ctx != NULL && cell != 0)
+		weir_histogram_series_record_ctx((struct weir_histogram_series){weir__load_acquire(&h->i_.state_->layout_), cell}, v, ctx);
+	else if (cell != 0)
 		record_at(weir__load_acquire(&h->i_.state_->layout_), cell, v);
 }
 

@@ -9,6 +9,8 @@
 #include "segment.h"
 #include "shard.h"
 #include "snapshot.h"
+#include "clock.h"
+#include "spans.h"
 #include "totals.h"
 
 #include <weir/abi/private.h>
@@ -74,6 +76,23 @@ static void tick(struct engine *e)
 
 static void start_second(bool wake_it);
 
+/* Spans are taken up as long as they come: no thread that ends one wakes anybody. When to come again. */
+static uint64_t collect(struct engine *e, uint64_t next)
+{
+	uint64_t now, again;
+	uint32_t came;
+
+	weir__clock_anchor();
+	if (!weir__load_relaxed(&weir__propagation.wanted))
+		return next;
+	came = weir__spans_drain();
+	if (came != 0 && weir__spans_waiting() >= weir__spans_options().batch)
+		wake(&e->wake_second);
+	now = weir__clock_ns();
+	again = now + (came != 0 ? WEIR_MS(1) : WEIR_MS(20));
+	return again < next ? again : next;
+}
+
 static void first_main(void *arg)
 {
 	struct engine *e = arg;
@@ -88,9 +107,8 @@ static void first_main(void *arg)
 		weir__log_flush();
 		weir_private_gate_leave();
 		next = weir__clock_ns() + e->options.tick_ns;
-		while (weir__load_acquire(&e->stop) == 0 && weir__load_acquire(&e->wake_first) == seen &&
-		       weir__futex_wait(&e->wake_first, seen, next))
-			;
+		while (weir__load_acquire(&e->stop) == 0 && weir__load_acquire(&e->wake_first) == seen && weir__clock_ns() < next)
+			weir__futex_wait(&e->wake_first, seen, collect(e, next));
 	}
 }
 
@@ -99,6 +117,8 @@ static void first_main(void *arg)
 static int turn(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 {
 	weir__callbacks_run();
+	if (all)
+		weir__spans_drain();
 	return weir__exporters_run(all, deadline_ns, next_ns);
 }
 
@@ -143,7 +163,7 @@ static void start_second(bool wake_it)
 		return;
 	weir__lock(&wiped->life);
 	e = engine;
-	if (e != NULL && !e->options.pumped && weir__load_relaxed(&e->stop) == 0) {
+	if (e != NULL && !e->options.pumped && !e->options.disabled && weir__load_relaxed(&e->stop) == 0) {
 		if (e->second == NULL && weir__callbacks_count() + weir__exporters_count() != 0 &&
 		    weir__thread_start(&e->second, "weir-export", second_main, e, false) != WEIR_OK)
 			weir__log_later("no thread could be had for callbacks and exporters");
@@ -169,7 +189,7 @@ int weir__pipeline_start(const struct weir__pipeline_options *options)
 	}
 	e->options = *options;
 	e->generation = weir__generation();
-	if (!options->pumped && weir_private_thread_start(&e->first, "weir", first_main, e) != WEIR_OK) {
+	if (!options->pumped && !options->disabled && weir_private_thread_start(&e->first, "weir", first_main, e) != WEIR_OK) {
 		free(e);
 		return WEIR_ENOMEM;
 	}
@@ -198,7 +218,20 @@ bool weir__pipeline_is_pumped(void)
 {
 	struct engine *e = weir__load_acquire(&engine);
 
-	return e != NULL && e->options.pumped;
+	return e != NULL && (e->options.pumped || e->options.disabled);
+}
+
+bool weir__pipeline_has_second(void)
+{
+	struct weir__wiped *wiped = weir__wiped();
+	bool has;
+
+	if (wiped == NULL)
+		return false;
+	weir__lock(&wiped->life);
+	has = engine != NULL && engine->second != NULL;
+	weir__unlock(&wiped->life);
+	return has;
 }
 
 int weir__pipeline_restart(void)
@@ -250,8 +283,10 @@ int weir__pipeline_flush(uint64_t deadline_ns)
 
 	weir__lock(&wiped->life);
 	e = engine;
-	if (e == NULL || e->options.pumped || e->second == NULL) {
+	if (e == NULL || e->options.pumped || e->options.disabled || e->second == NULL) {
 		weir__unlock(&wiped->life);
+		if (e != NULL && e->options.disabled)
+			return WEIR_OK;
 		if (e != NULL && e->options.pumped)
 			return turn(true, deadline_ns, &next);
 		return e != NULL && weir__exporters_count() != 0 ? WEIR_EIO : WEIR_OK; /* EIO: its thread could not be had */
@@ -279,14 +314,21 @@ int weir__pipeline_pump(uint64_t budget_ns, uint64_t *next_ns)
 
 	if (e == NULL || !e->options.pumped)
 		return WEIR_EINVAL;
+	if (e->options.disabled) {
+		if (next_ns != NULL)
+			*next_ns = e->options.tick_ns;
+		return WEIR_OK;
+	}
 	if (!weir__cas_acquire(&e->pumping, &free_now, 1u)) {
 		if (next_ns != NULL)
 			*next_ns = e->options.tick_ns;
 		return WEIR_OK;
 	}
+	weir__spans_drain();
 	if (now >= e->next_tick_ns) {
 		e->next_tick_ns = now + e->options.tick_ns;
 		tick(e);
+		weir__clock_anchor();
 		weir__log_flush();
 		next = e->next_tick_ns;
 		turn(false, budget_ns > UINT64_MAX - now ? UINT64_MAX : now + budget_ns, &next);

@@ -50,9 +50,12 @@ struct weir__wiped {
 	/* The thread that holds core, so that its own re-entry is seen. Writer: the holder. Reader: any thread, which
 	 * compares with itself only, so that no order is needed. */
 	int core_holder;
+	struct weir__lock exemplars; /* the store of exemplars: a leaf, after all others */
 	struct weir__lock core;     /* registry, shards, segment: never held across malloc, callbacks or I/O */
 	struct weir__lock snapshot; /* one snapshot at a time; before core */
 	struct weir__lock life;     /* lists of callbacks and exporters, the engine's place; before snapshot */
+	struct weir__lock drain;    /* one at a time takes up what threads hand over; before spans and exemplars */
+	struct weir__lock spans;    /* the queue of ended spans */
 	struct weir__lock set_up;   /* init and shutdown, one at a time; before life */
 	uint32_t gate_inside;       /* weir's threads in foreign code. Writers: they; reader: exit */
 	uint32_t gate_closed;       /* 1 from exit on. Writer: exit; readers: weir's threads (both seq_cst: Dekker) */

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { HEADER = 256, TABLE_BYTES = WEIR__BLOCKS_MAX * sizeof(uint64_t *) + WEIR__PAGE, PAGES = TABLE_BYTES / WEIR__PAGE };
+enum { HEADER = 1024, TABLE_BYTES = WEIR__BLOCKS_MAX * sizeof(uint64_t *) + WEIR__PAGE, PAGES = TABLE_BYTES / WEIR__PAGE };
 
 /* Begins the first page of the table's mapping, so that a thread with one series pays for one page of it. All of it is wiped
  * on fork, which is why the list of shards is dropped there. */
@@ -21,12 +21,16 @@ struct shard {
 	int pid;        /* whose thread the owner is: a process made by clone(CLONE_VM) cannot ask after another's threads */
 	uint64_t writable[(PAGES + 63) / 64]; /* pages opened so far */
 };
-_Static_assert(sizeof(struct shard) <= HEADER, "the header fits before the table");
+_Static_assert(sizeof(struct shard) + sizeof(struct weir__local) <= HEADER, "both fit before the table");
 
 /* Never written: it stays zero pages of .bss. */
-static uint64_t *nulls[WEIR__BLOCKS_MAX];
+static struct {
+	struct weir__local none;
+	uint64_t *table[WEIR__BLOCKS_MAX];
+} nulls;
+_Static_assert(sizeof(struct weir__local) % 8 == 0, "the table follows it");
 WEIR_API __thread uint64_t *const *weir_tls_v1 __attribute__((tls_model("initial-exec"))) =
-	(uint64_t *const *)nulls;
+	(uint64_t *const *)nulls.table;
 /* The same by a name that nobody can stand before. */
 extern __thread uint64_t *const *weir__tls_own
     __attribute__((alias("weir_tls_v1"), visibility("hidden"), tls_model("initial-exec")));
@@ -51,7 +55,7 @@ static struct shard *shard_of(uint64_t *const *table)
 
 static bool is_attached(void)
 {
-	return weir_tls_v1 != (uint64_t *const *)nulls;
+	return weir_tls_v1 != (uint64_t *const *)nulls.table;
 }
 
 bool weir__tls_is_own(void)
@@ -133,6 +137,12 @@ bool weir__shard_attach(void)
 	if (shard == NULL)
 		return false;
 	weir_tls_v1 = (uint64_t *const *)table_of(shard);
+	/* what its former thread had attached is gone; its chunk is filled on */
+	WEIR__TAKES_OVER(weir__local());
+	weir__local()->current = NULL;
+	weir__local()->depth = 0;
+	weir__local()->astray = 0;
+	weir__local()->busy = 0;
 	return true;
 }
 
@@ -194,6 +204,7 @@ void weir__shards_forget(void)
 			if (mine->writable[page / 64] >> page % 64 & 1)
 				memset((char *)mine + (page == 0 ? HEADER : (size_t)page * WEIR__PAGE), 0,
 				       WEIR__PAGE - (page == 0 ? HEADER : 0u));
+		memset((struct weir__local *)(void *)table_of(mine) - 1, 0, sizeof(struct weir__local));
 		*mine = (struct shard){.owner = weir__tid(), .index = 0, .pid = weir__pid(), .writable = {1}};
 		shards.list[0] = mine;
 		weir__store_release(&shards.count, 1u);
@@ -215,6 +226,11 @@ uint64_t *weir__level_peek(uint32_t block)
 	return weir__load_acquire(&shards.levels[block]);
 }
 
+struct weir__local *weir__shard_local(uint32_t shard)
+{
+	return (struct weir__local *)(void *)table_of(shards.list[shard]) - 1;
+}
+
 uint64_t weir__shards_bytes(void)
 {
 	return (uint64_t)weir__shards_count() * WEIR__PAGE; /* the pages that each has written; the rest reads as zeros */
@@ -222,5 +238,5 @@ uint64_t weir__shards_bytes(void)
 
 uint64_t *const *weir__shard_nulls(void)
 {
-	return (uint64_t *const *)nulls;
+	return (uint64_t *const *)nulls.table;
 }

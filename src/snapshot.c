@@ -3,6 +3,7 @@
 #include "snapshot.h"
 
 #include "atomic.h"
+#include "exemplar.h"
 #include "shard.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct weir_snapshot {
 	const struct weir_attrs *resource;
 	uint32_t families_count, blocks;
 	uint64_t *totals; /* by cell */
+	struct weir__exemplars exemplars;
 	struct seen_family families[];
 };
 
@@ -31,6 +33,11 @@ static struct {
 void weir__resource_set(const struct weir_attrs *attrs)
 {
 	weir__store_release(&resource, attrs);
+}
+
+const struct weir_attrs *weir__resource(void)
+{
+	return weir__load_acquire(&resource);
 }
 
 uint64_t weir__snapshots_total(void)
@@ -166,6 +173,11 @@ static struct weir_snapshot *collect(void)
 			return NULL;
 		}
 	}
+	/* Before the values are summed: what an exemplar tells of is counted. */
+	if (!weir__exemplars_copy(&snapshot->exemplars)) {
+		weir_snapshot_destroy(snapshot);
+		return NULL;
+	}
 	/* Behind the counts: a series that was counted has its block counted. */
 	blocks = weir__blocks_count();
 	snapshot->blocks = blocks;
@@ -210,6 +222,7 @@ void weir_snapshot_destroy(struct weir_snapshot *snapshot)
 		free(snapshot->families[f].highs);
 		free(snapshot->families[f].hidden);
 	}
+	weir__exemplars_free(&snapshot->exemplars);
 	free(snapshot->totals);
 	free(snapshot);
 }
@@ -346,6 +359,10 @@ bool weir_series_next(struct weir_series *series)
 			if (series->floating)
 				memcpy(&series->real, cells, sizeof series->real);
 		}
+		series->exemplars = NULL;
+		series->exemplars_count = 0;
+		if (__builtin_expect(snapshot->exemplars.count != 0, 0))
+			series->exemplars = weir__exemplars_of(&snapshot->exemplars, s->cell, &series->exemplars_count);
 		series->private_[3]++;
 		return true;
 	}

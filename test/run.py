@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 PREFIX = BUILD / "prefix"
 TIMEOUT = 120  # a program's, in seconds
+COLLECTOR = ROOT / "test/e2e/collector/build.sh"
+COLLECTOR_TIMEOUT = 900  # its build's, where it is not cached
 FUZZ_SECONDS = 120  # all targets together
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
@@ -191,6 +193,24 @@ def build(preset, entries):
     return True
 
 
+def needs_collector(kind, path):
+    return kind == "e2e" and re.search(r"(import|from) collector\b|\bcollector\.py\b|collector/build\.sh", path.read_text())
+
+
+def build_collector(env):
+    """Why there is none; None and WEIR_COLLECTOR in env if it is built. Its time is no test's."""
+    log, began = BUILD / "results/build.collector.log", time.monotonic()
+    print("building the Collector ...", flush=True)
+    code = run([COLLECTOR], log, env, COLLECTOR_TIMEOUT)
+    lines = log.read_text(errors="replace").strip().splitlines()
+    if code != 0:
+        why = f"killed after {COLLECTOR_TIMEOUT} s" if code is None else lines[-1] if lines else f"ended with {code}"
+        return f"the Collector does not build: {why}; see {log.relative_to(ROOT)}"
+    env["WEIR_COLLECTOR"] = lines[-1]
+    print(f"built the Collector in {time.monotonic() - began:.1f} s", flush=True)
+    return None
+
+
 def check_proof():
     """Each test that doc/proof.md names has run and passed here."""
     page, began, found = ROOT / "doc/proof.md", time.monotonic(), []
@@ -223,8 +243,13 @@ def main():
         env["WEIR_BUILD"] = str(BUILD / preset)
         if not build(preset, mine):
             continue
-        for label, _, kind, path in mine:
-            if kind == "fuzz":
+        wanting = [e for e in mine if needs_collector(e[2], e[3])]
+        without = build_collector(env) if wanting else None
+        for entry in mine:
+            label, _, kind, path = entry
+            if without and entry in wanting:
+                finish(label, [("not ok", f"{label}: {without}")], time.monotonic(), BUILD / "results/build.collector.log")
+            elif kind == "fuzz":
                 run_fuzz(label, path, env, FUZZ_SECONDS / len(mine))
             else:
                 run_test(label, preset, kind, path, env)

@@ -40,9 +40,19 @@ pkg-config        command pkg-config
 libcmocka-dev     header cmocka.h
 libmicrohttpd-dev header microhttpd.h
 zlib1g-dev        header zlib.h
+libcurl4-openssl-dev header curl/curl.h
+libprotobuf-c-dev header protobuf-c/protobuf-c.h
+protobuf-c-compiler command protoc-c
+protobuf-compiler command protoc
 python3           command python3
 curl              command curl
 wrk               command wrk
 prometheus        command promtool
+openssl           command openssl
+iproute2          command ip
+protobuf-compiler command protoc
+libcurl4-openssl-dev header curl/curl.h
+libprotobuf-c-dev header protobuf-c/protobuf-c.h
+protobuf-c-compiler command protoc-c
 " $install
 exec python3 "$root/test/run.py" "${arguments[@]}"

@@ -9,14 +9,22 @@ enum { EXIT_USAGE = 2, THREADS_MAX = 64, MILLION = 1000000 };
 
 static void usage(FILE *to)
 {
-	fputs("usage: orders [--listen ADDR:PORT] [--metrics ADDR:PORT] [--telemetry on|off]\n"
-	      "              [--threads N] [--slow-ppm N] [--fail-ppm N]\n"
-	      "  --listen     where it answers; port 0: any free one (127.0.0.1:8080)\n"
-	      "  --metrics    where /metrics is; port 0: any free one (127.0.0.1:9464)\n"
+	fputs("usage: orders [--role gateway|store] [--listen ADDR:PORT] [--metrics ADDR:PORT]\n"
+	      "              [--telemetry on|off] [--threads N] [--slow-ppm N] [--fail-ppm N]\n"
+	      "              [--store http://ADDR:PORT] [--rate N] [--otlp URL] [--access-log FILE]\n"
+	      "  --role       gateway: asks a store over HTTP; store: is that; without: both in one process\n"
+	      "  --listen     where it answers; port 0: any free one (127.0.0.1:8080; a store: 8081)\n"
+	      "  --metrics    where /metrics is; port 0: any free one (127.0.0.1:9464; a store: 9465)\n"
 	      "  --telemetry  off: nothing is recorded, and there is no /metrics (on)\n"
 	      "  --threads    that answer, 1 to 64 (2)\n"
 	      "  --slow-ppm   of a million calls to the store, how many take 20 to 220 ms (0)\n"
 	      "  --fail-ppm   of a million calls to the store, how many fail (0)\n"
+	      "  --store      where the gateway's store is (http://127.0.0.1:8081)\n"
+	      "  --rate       requests a second that the gateway lets in; more are answered 429; 0: all (0)\n"
+	      "  --otlp       exports traces and metrics to this OpenTelemetry Collector (http://127.0.0.1:4318 ...)\n"
+	      "  --access-log appends a line of JSON a request to this file\n"
+	      "A gateway and a store trace their requests, and so does a single process with --otlp. OTEL_ variables\n"
+	      "say the rest: OTEL_TRACES_SAMPLER, OTEL_BSP_MAX_QUEUE_SIZE and so on.\n"
 	      "It prints \"ready ADDR:PORT\" when it listens, and ends with SIGTERM or SIGINT.\n",
 	      to);
 }
@@ -61,6 +69,36 @@ static bool parse_switch(const char *text, bool *out)
 	return *out || strcmp(text, "off") == 0;
 }
 
+/* http://HOST:PORT, and nothing behind it but a slash. */
+static bool parse_url(const char *text, struct address *out)
+{
+	static const char scheme[] = "http://";
+	char address[sizeof out->host + 16];
+	size_t len;
+
+	if (strncmp(text, scheme, sizeof scheme - 1) != 0)
+		return false;
+	text += sizeof scheme - 1;
+	len = strcspn(text, "/");
+	if (len >= sizeof address || (text[len] != '\0' && text[len + 1] != '\0'))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	return parse_address(address, out) && out->port != 0;
+}
+
+static bool parse_role(const char *text, enum role *out)
+{
+	*out = strcmp(text, "gateway") == 0 ? ROLE_GATEWAY : ROLE_STORE;
+	return *out == ROLE_GATEWAY || strcmp(text, "store") == 0;
+}
+
+static bool parse_text(const char *text, const char **out)
+{
+	*out = text;
+	return text[0] != '\0';
+}
+
 static bool parse_one(struct args *args, const char *name, const char *value)
 {
 	unsigned long n = 0;
@@ -72,18 +110,28 @@ static bool parse_one(struct args *args, const char *name, const char *value)
 		return parse_address(value, &args->metrics);
 	if (strcmp(name, "--telemetry") == 0)
 		return parse_switch(value, &args->telemetry);
+	if (strcmp(name, "--role") == 0)
+		return parse_role(value, &args->role);
+	if (strcmp(name, "--store") == 0)
+		return parse_url(value, &args->store);
+	if (strcmp(name, "--otlp") == 0)
+		return parse_text(value, &args->otlp);
+	if (strcmp(name, "--access-log") == 0)
+		return parse_text(value, &args->access_log);
 	if (strcmp(name, "--threads") == 0 && (ok = parse_number(value, 1, THREADS_MAX, &n)))
 		args->threads = (unsigned)n;
 	else if (strcmp(name, "--slow-ppm") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
 		args->slow_ppm = (uint32_t)n;
 	else if (strcmp(name, "--fail-ppm") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
 		args->fail_ppm = (uint32_t)n;
+	else if (strcmp(name, "--rate") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
+		args->rate = (uint32_t)n;
 	return ok;
 }
 
 int args_parse(struct args *args, int argc, char **argv)
 {
-	*args = (struct args){.listen = {"127.0.0.1", 8080}, .metrics = {"127.0.0.1", 9464}, .telemetry = true, .threads = 2};
+	*args = (struct args){.store = {"127.0.0.1", 8081}, .telemetry = true, .threads = 2};
 	for (int i = 1; i < argc; i += 2) {
 		if (strcmp(argv[i], "--help") == 0) {
 			usage(stdout);
@@ -95,5 +143,9 @@ int args_parse(struct args *args, int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
+	if (args->listen.host[0] == '\0')
+		args->listen = (struct address){"127.0.0.1", args->role == ROLE_STORE ? 8081 : 8080};
+	if (args->metrics.host[0] == '\0')
+		args->metrics = (struct address){"127.0.0.1", args->role == ROLE_STORE ? 9465 : 9464};
 	return ARGS_RUN;
 }

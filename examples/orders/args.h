@@ -5,16 +5,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct address {
 	char host[64]; /* a name or an address, without brackets */
 	uint16_t port; /* 0: any free one */
 };
 
+enum role {
+	ROLE_WHOLE,   /* one process: gateway and store in one */
+	ROLE_GATEWAY, /* asks a store over HTTP */
+	ROLE_STORE,
+};
+
 struct args {
-	struct address listen, metrics;
+	enum role role;
+	struct address listen, metrics, store;
 	bool telemetry;
 	unsigned threads;
-	uint32_t slow_ppm, fail_ppm;
+	uint32_t slow_ppm, fail_ppm, rate;
+	const char *otlp, *access_log; /* NULL: none */
 };
 
 enum { ARGS_RUN = -1 };
@@ -22,5 +34,9 @@ enum { ARGS_RUN = -1 };
 /* ARGS_RUN, or the code to end with: what is to be said has been said, help on standard output, a mistake on standard
  * error. */
 int args_parse(struct args *args, int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,18 +4,23 @@
  * without holding a thread. Pure: no data of its own. */
 #include "chain.h"
 
-static void leave_all(const struct chain *chain, struct exchange *x)
+/* False: a link wants to be entered again; the request stands before it. */
+static bool leave_all(const struct chain *chain, struct exchange *x, bool aborted)
 {
 	while (x->entered > 0) {
 		const struct link *link = chain->links[--x->entered];
 
+		if (!aborted && link->again != NULL && link->again(x))
+			return false;
 		if (link->leave != NULL)
 			link->leave(x);
 	}
 	x->ended = true;
+	return true;
 }
 
-bool chain_run(const struct chain *chain, struct exchange *x)
+/* On the way in. False: a link waits. */
+static bool enter_all(const struct chain *chain, struct exchange *x)
 {
 	while (x->entered < chain->count) {
 		const struct link *link = chain->links[x->entered];
@@ -29,12 +34,20 @@ bool chain_run(const struct chain *chain, struct exchange *x)
 		if (verdict != CHAIN_NEXT)
 			break;
 	}
-	leave_all(chain, x);
+	return true;
+}
+
+bool chain_run(const struct chain *chain, struct exchange *x)
+{
+	do {
+		if (!enter_all(chain, x))
+			return false;
+	} while (!leave_all(chain, x, false));
 	return true;
 }
 
 void chain_abort(const struct chain *chain, struct exchange *x, int status)
 {
 	x->status = status;
-	leave_all(chain, x);
+	leave_all(chain, x, true);
 }

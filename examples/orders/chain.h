@@ -14,11 +14,13 @@ enum verdict {
 	CHAIN_WAIT, /* nothing can be done now: enter is called again, at the same link, when there is news */
 };
 
-/* Either may be NULL. A link whose enter said CHAIN_WAIT has not been entered yet. */
+/* Each may be NULL. A link whose enter said CHAIN_WAIT has not been entered yet. again is asked on the way out, before leave:
+ * true, and the request goes in once more, from this link's enter on; links inside of it have been left by then. */
 struct link {
 	const char *name;
 	int (*enter)(struct exchange *x);
 	void (*leave)(struct exchange *x);
+	bool (*again)(struct exchange *x);
 };
 
 struct chain {

@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct MHD_Connection;
 struct delay;
 
@@ -17,5 +21,9 @@ void delay_add(struct delay *delay, struct MHD_Connection *connection, uint64_t 
 /* Resumes all that sleep, and ends the thread; what is added later is resumed at once. */
 void delay_stop(struct delay *delay);
 void delay_destroy(struct delay *delay);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

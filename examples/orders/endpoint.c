@@ -1,15 +1,45 @@
-/* orders: where its metrics are to be had. See telemetry.h. Writer of weir's life in this process. */
+/* orders: where its telemetry goes: weir's life, the Prometheus endpoint, and with --otlp the exporter. See endpoint.h.
+ * Writer of weir's life in this process. */
+#include "endpoint.h"
+
 #include "args.h"
-#include "telemetry.h"
 
 #include <weir/prometheus.h>
+#include <weir/weir.h>
+#ifdef ORDERS_OTLP
+#include <weir/otlp.h>
+#endif
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-int endpoint_start(const struct address *address)
+static int otlp_start(const char *url)
 {
-	struct weir_options options = {.size = sizeof options, .service_name = "orders"};
+#ifdef ORDERS_OTLP
+	struct weir_otlp_options options = {.size = sizeof options, .endpoint = url};
+
+	return weir_otlp_start(&options);
+#else
+	(void)url;
+	return WEIR_EUNSUPPORTED;
+#endif
+}
+
+/* An option that is set wins over its variable; ours is only a default. */
+static const char *name_of(enum role role)
+{
+	const char *chosen = getenv("OTEL_SERVICE_NAME");
+
+	if (chosen != NULL && chosen[0] != '\0')
+		return NULL;
+	return role == ROLE_GATEWAY ? "orders-gateway" : role == ROLE_STORE ? "orders-store" : "orders";
+}
+
+int endpoint_start(const struct args *args)
+{
+	const struct address *address = &args->metrics;
+	struct weir_options options = {.size = sizeof options, .service_name = name_of(args->role)};
 	struct weir_prometheus_options at = {.size = sizeof at, .host = address->host, .port = address->port,
 	                                     .any_port = address->port == 0};
 	bool bracket = strchr(address->host, ':') != NULL;
@@ -19,6 +49,10 @@ int endpoint_start(const struct address *address)
 		error = weir_prometheus_start(&at);
 	if (error != WEIR_OK) {
 		fprintf(stderr, "orders: no metrics at %s:%u: %s\n", address->host, address->port, weir_error_text(error));
+		return error;
+	}
+	if (args->otlp != NULL && (error = otlp_start(args->otlp)) != WEIR_OK) {
+		fprintf(stderr, "orders: no export to %s: %s\n", args->otlp, weir_error_text(error));
 		return error;
 	}
 	fprintf(stderr, "metrics %s%s%s:%u\n", bracket ? "[" : "", address->host, bracket ? "]" : "", weir_prometheus_port());

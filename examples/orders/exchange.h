@@ -5,13 +5,14 @@
 #ifndef ORDERS_EXCHANGE_H
 #define ORDERS_EXCHANGE_H
 
+#include "call.h"
 #include "telemetry.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BODY_MAX = 1024, ANSWER_MAX = 256 };
+enum { BODY_MAX = 1024 };
 
 enum method {
 	METHOD_GET,
@@ -25,6 +26,15 @@ enum method {
 	METHODS
 };
 
+enum calling { /* where the call to a gateway's store stands */
+	CALLING_NOBODY,
+	CALLING_WANTED, /* the chain waits for it, and it has yet to be made */
+	CALLING_STORE,
+	CALLING_DONE,
+};
+
+struct MHD_Connection;
+struct gateway;
 struct route;
 struct store;
 
@@ -33,7 +43,10 @@ struct exchange {
 	enum method method;
 	const struct route *route; /* never NULL: what no route answers has the route "other" */
 	uint64_t order_id;         /* of the path; 0: none, or no number */
-	struct store *store;
+	const char *method_text, *path; /* as they came; libmicrohttpd's, as long as the exchange lives */
+	struct MHD_Connection *connection;
+	struct store *store;     /* NULL in a gateway */
+	struct gateway *gateway; /* NULL where the store is in this process */
 	size_t announced; /* Content-Length; 0 where there is none */
 	size_t received;  /* may pass BODY_MAX: what is over is not kept */
 	bool complete;    /* the body is all here */
@@ -44,13 +57,24 @@ struct exchange {
 	uint64_t delay_ns; /* the answer stands, but is to leave only after this time */
 	size_t answer_len;
 
+	/* a gateway's */
+	enum calling calling;
+	unsigned attempts; /* calls to the store, this one included */
+	bool passed;       /* the circuit breaker waits to hear how it went */
+	bool failed;       /* the store did not do its part: a call may be tried again */
+
+	uint64_t began_ns; /* the access log's */
+	bool traced;       /* telemetry's: it has a trace */
+
 	/* chain.c's own */
 	size_t entered;
 	bool ended;
 
-	TELEMETRY_EXCHANGE
+	/* from here on not zeroed beforehand */
 	char answer[ANSWER_MAX];
 	char body[BODY_MAX];
+	struct call call;
+	TELEMETRY_EXCHANGE
 };
 
 #endif

@@ -1,6 +1,7 @@
-/* orders: the links of its chain. See links.h. Pure: an exchange is all they read and write. */
+/* orders: the links of its chain. See links.h. An exchange is all they read and write, but for the access log. */
 #include "links.h"
 
+#include "access.h"
 #include "route.h"
 
 #include <stdarg.h>
@@ -25,7 +26,11 @@ static const char *status_text(int status)
 	case 404: return "not found";
 	case 405: return "method not allowed";
 	case 413: return "body too large";
+	case 429: return "too many requests";
 	case 500: return "internal error";
+	case 502: return "the store failed";
+	case 503: return "the store is unavailable";
+	case 504: return "the store took too long";
 	default: return "error";
 	}
 }
@@ -74,14 +79,39 @@ static int handle_enter(struct exchange *x)
 	if (x->status == 0) {
 		int error = x->route->handler(x);
 
-		if (error < 0)
+		if (error < 0) {
+			telemetry_store_failed(x);
 			return error;
-		if (x->delay_ns > 0)
+		}
+		if (x->delay_ns > 0) {
+			telemetry_store_slow(x);
 			return CHAIN_WAIT; /* entered again, with the answer made, once the time is over */
+		}
 	}
 	return CHAIN_END;
 }
 
+static int access_enter(struct exchange *x)
+{
+	x->began_ns = access_now_ns();
+	return CHAIN_NEXT;
+}
+
+static void access_leave(struct exchange *x)
+{
+	struct access_entry entry = {.service = x->gateway != NULL ? "gateway" : "orders",
+	                             .method = method_label(x->method),
+	                             .route = x->route->label,
+	                             .order_id = x->order_id,
+	                             .status = x->status,
+	                             .calls = x->attempts,
+	                             .took_ns = access_now_ns() - x->began_ns};
+
+	telemetry_ids(x, entry.ids, sizeof entry.ids);
+	access_line(&entry);
+}
+
+const struct link link_access = {.name = "access", .enter = access_enter, .leave = access_leave};
 const struct link link_status = {.name = "status", .leave = status_leave};
 const struct link link_recovery = {.name = "recovery", .leave = recovery_leave};
 const struct link link_guard = {.name = "guard", .enter = guard_enter};

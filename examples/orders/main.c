@@ -2,85 +2,131 @@
  *
  * It puts the parts together and waits for a signal; all work is done in other threads. */
 #define _GNU_SOURCE
+#include "access.h"
 #include "args.h"
+#include "client.h"
+#include "endpoint.h"
+#include "gateway.h"
 #include "http.h"
 #include "links.h"
 #include "listener.h"
+#include "signals.h"
 #include "store.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* Outermost first. */
-static const struct link *const links[] = {TELEMETRY_LINKS &link_status, &link_recovery, &link_guard, &link_body,
-                                           &link_handle};
-enum { LINKS = sizeof links / sizeof links[0] };
+/* Outermost first; before them telemetry's. */
+static const struct link *const whole[] = {&link_status, &link_recovery, &link_guard, &link_body, &link_handle};
+static const struct link *const gateways[] = {&link_status, &link_recovery, &link_guard, &link_limit,  &link_body,
+                                              &link_local,  &link_retry,    &link_breaker, &link_call};
+enum { WHOLE = sizeof whole / sizeof whole[0], GATEWAYS = sizeof gateways / sizeof gateways[0] };
 
-/* SIGTERM and SIGINT are waited for, also where whoever started us had them ignored. */
-static sigset_t take_signals(void)
+/* A gateway traces; so does the whole in one process once it exports. */
+static bool traces(const struct args *args)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	return set;
+	return args->telemetry && (args->role != ROLE_WHOLE || args->otlp != NULL);
 }
 
-static int serve(const struct args *args, int fd, const char *where, const sigset_t *end)
+static bool serve_chain(const struct args *args, int fd, const char *where, const sigset_t *end, struct store *store,
+                        struct gateway *gateway)
 {
-	size_t without = args->telemetry ? 0 : TELEMETRY_LINK_COUNT;
-	struct chain chain = {links + without, LINKS - without};
-	struct store *store = store_new(args->slow_ppm, args->fail_ppm);
+	const struct link *links[TELEMETRY_LINKS_MAX + 1 + GATEWAYS];
+	const struct link *const *own = gateway != NULL ? gateways : whole;
+	size_t count = args->telemetry ? telemetry_links(links, traces(args)) : 0;
+	struct chain chain = {links, 0};
 	struct http *http;
-	int caught;
+
+	if (access_is_open())
+		links[count++] = &link_access;
+	for (size_t i = 0; i < (gateway != NULL ? (size_t)GATEWAYS : (size_t)WHOLE); i++)
+		links[count++] = own[i];
+	chain.count = count;
+	http = http_start(fd, args->threads, &chain, store, gateway);
+	if (http == NULL)
+		return false;
+	signals_await(end, where);
+	http_stop(http);
+	return true;
+}
+
+static bool serve_gateway(const struct args *args, int fd, const char *where, const sigset_t *end)
+{
+	struct gateway gateway;
+	bool served = false;
+
+	gateway_begin(&gateway, args->rate);
+	gateway.client = client_new(&args->store, args->threads);
+	if (gateway.client != NULL) {
+		served = serve_chain(args, fd, where, end, NULL, &gateway);
+		client_destroy(gateway.client);
+	} else {
+		close(fd);
+	}
+	gateway_end(&gateway);
+	return served;
+}
+
+static bool serve_whole(const struct args *args, int fd, const char *where, const sigset_t *end)
+{
+	struct store *store = store_new(args->slow_ppm, args->fail_ppm);
+	bool served;
 
 	if (store == NULL) {
 		fputs("orders: no memory\n", stderr);
 		close(fd);
-		return EXIT_FAILURE;
+		return false;
 	}
 	telemetry_stored(STORE_SEED);
-	http = http_start(fd, args->threads, &chain, store);
-	if (http != NULL) {
-		printf("ready %s\n", where);
-		fflush(stdout);
-		sigwait(end, &caught);
-		http_stop(http);
-	}
+	served = serve_chain(args, fd, where, end, store, NULL);
 	store_destroy(store);
-	return http != NULL ? EXIT_SUCCESS : EXIT_FAILURE;
+	return served;
+}
+
+/* A store is a program of its own, beside this one: orders-store. Its process is this one. */
+static int become_store(char **argv)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path);
+
+	if (len > 0 && (size_t)len + sizeof "-store" <= sizeof path) {
+		memcpy(path + len, "-store", sizeof "-store");
+		execv(path, argv);
+	}
+	perror("orders: its store does not start");
+	return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-	sigset_t end = take_signals();
+	sigset_t end = signals_take();
 	char where[LISTENER_TEXT];
 	struct args args;
+	bool served;
 	int code, fd;
 
 	code = args_parse(&args, argc, argv);
 	if (code != ARGS_RUN)
 		return code;
+	if (args.role == ROLE_STORE)
+		return become_store(argv);
+	if (args.access_log != NULL && !access_open(args.access_log))
+		return EXIT_FAILURE;
 	fd = listener_open(&args.listen, where);
 	if (fd < 0)
 		return EXIT_FAILURE;
 	if (args.telemetry) {
-		telemetry_start();
-		if (endpoint_start(&args.metrics) != 0) {
+		telemetry_start(args.role == ROLE_GATEWAY ? &args.store : NULL);
+		if (endpoint_start(&args) != 0) {
 			close(fd);
 			return EXIT_FAILURE;
 		}
 	}
-	code = serve(&args, fd, where, &end);
+	served = args.role == ROLE_GATEWAY ? serve_gateway(&args, fd, where, &end) : serve_whole(&args, fd, where, &end);
 	if (args.telemetry)
 		endpoint_stop();
-	return code;
+	access_close();
+	return served ? EXIT_SUCCESS : EXIT_FAILURE;
 }

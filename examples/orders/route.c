@@ -8,8 +8,8 @@
 #define ORDERS_PATH "/api/v1/orders"
 
 const struct route routes[ROUTES] = {
-	[ROUTE_ORDER] = {ORDERS_PATH "/{id}", "GET, HEAD", METHOD_GET, handle_order, {200, 404, 500}},
-	[ROUTE_ORDERS] = {ORDERS_PATH, "POST", METHOD_POST, handle_orders, {201, 400, 413, 500}},
+	[ROUTE_ORDER] = {ORDERS_PATH "/{id}", "GET, HEAD", METHOD_GET, handle_order, {200, 404, 429, 500, 502, 503, 504}},
+	[ROUTE_ORDERS] = {ORDERS_PATH, "POST", METHOD_POST, handle_orders, {201, 400, 413, 429, 500, 502, 503, 504}},
 	[ROUTE_HEALTH] = {"/healthz", "GET, HEAD", METHOD_GET, handle_health, {200}},
 	[ROUTE_OTHER] = {"other", "", METHOD_GET, NULL, {404}},
 };

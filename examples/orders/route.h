@@ -19,7 +19,7 @@ struct route {
 	const char *allow; /* for the Allow header of a 405 */
 	enum method method; /* the one it answers; GET answers HEAD too */
 	int (*handler)(struct exchange *x); /* 0, or a negative error; NULL: nothing is here */
-	int statuses[6]; /* what it is known to answer, ends in 0: their counters are there from the start */
+	int statuses[10]; /* what it is known to answer, ends in 0: their counters are there from the start */
 };
 
 extern const struct route routes[ROUTES]; /* by route_id */

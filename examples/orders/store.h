@@ -7,6 +7,10 @@
 
 #include "order.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { STORE_SEED = 10240 }; /* orders 1 to this are there from the start */
 
 /* Positive results are the store's word; a negative one is its failure. */
@@ -27,5 +31,9 @@ void store_destroy(struct store *store);
 /* Threads: any. Neither waits: how long a slow answer takes is told, not spent. */
 int store_get(struct store *store, uint64_t id, struct order *order, uint64_t *delay_ns);
 int store_put(struct store *store, struct order *order, uint64_t *delay_ns); /* gives the order its id */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

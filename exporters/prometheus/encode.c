@@ -1,7 +1,7 @@
-/* weir-prometheus: a snapshot as text: families, and the samples that have one value. See encode.h.
+/* weir-prometheus: a snapshot as text, or by encode_protobuf.c: families, and the samples that have one value. See encode.h.
  *
  * Layer: exporter, pure. Invariant: room is made once for all lines of a series, then written without a check. */
-#include "encode_state.h"
+#include "encode_protobuf.h"
 
 #include <stdlib.h>
 
@@ -151,6 +151,8 @@ bool weir__encode_start(struct weir__encoder *e, const char *name, size_t len, c
 		                 name);
 		return true;
 	}
+	if (e->protobuf != NULL)
+		return weir__protobuf_start(e, type, help);
 	if (!e->openmetrics)
 		return put_help(e, help) && put_type(e, type);
 	if (!put_type(e, type))
@@ -233,20 +235,29 @@ static bool put_scalar(struct weir__encoder *e, const struct weir_series *s, con
 	return true;
 }
 
-/* One line with a value that is text already. */
-bool weir__encode_sample(struct weir__encoder *e, enum weir__head head, const struct weir__frame *frame,
-                         const struct weir_str *values, const char *value, size_t len)
+bool weir__encode_lone(struct weir__encoder *e, uint64_t value, struct weir__scale scale)
 {
+	const struct weir__piece *head = &e->head[WEIR__HEAD_VALUE];
+	bool has_labels = e->labels.count != 0;
 	char *at;
 
-	if (!weir__out_room(e->out, e->head[head].len + weir__frame_most(frame, values) + len + 32))
+	if (e->protobuf != NULL)
+		return weir__protobuf_labels(e, &e->protobuf->pairs) &&
+		       weir__protobuf_gauge(e, &e->protobuf->pairs, NULL, (double)value / scale.divisor);
+	if (!weir__frame_make(&e->frame, &e->labels, e->escaping) || !weir__encode_heads(e, has_labels) ||
+	    !weir__out_room(e->out, head->len + weir__frame_most(&e->frame, NULL) + WEIR__NUMBER_MOST + 32))
 		return false;
-	at = weir__copy_piece(e->out->at, e->heads.start + e->head[head].at, e->head[head].len);
-	at = weir__encode_tail(e, weir__frame_put(frame, at, values), frame->fixed != 0);
-	memcpy(at, value, len);
-	at[len] = '\n';
-	e->out->at = at + len + 1;
+	at = weir__copy_piece(e->out->at, e->heads.start + head->at, head->len);
+	at = weir__encode_tail(e, weir__frame_put(&e->frame, at, NULL), has_labels);
+	at = weir__put_exported(at, value, scale);
+	*at = '\n';
+	e->out->at = at + 1;
 	return true;
+}
+
+bool weir__encode_finish(struct weir__encoder *e)
+{
+	return e->protobuf == NULL || weir__protobuf_finish(e);
 }
 
 /* ---- a family ---------------------------------------------------------------------------------------------------- */
@@ -271,7 +282,8 @@ static bool make_overflow(struct weir__encoder *e)
 		return true;
 	e->has_overflow = true;
 	return add_constants(e) && weir__labels_add(&e->labels, name, sizeof name - 1, weir_str_of("true"), -1) &&
-	       weir__frame_make(&e->overflow, &e->labels, e->escaping);
+	       (e->protobuf != NULL ? weir__protobuf_labels(e, &e->protobuf->overflow)
+	                            : weir__frame_make(&e->overflow, &e->labels, e->escaping));
 }
 
 static bool make_frame(struct weir__encoder *e)
@@ -284,14 +296,26 @@ static bool make_frame(struct weir__encoder *e)
 		if (!weir__labels_add(&e->labels, e->family.labels[i], strlen(e->family.labels[i]), none, (int)i))
 			return false;
 	e->has_overflow = false;
-	return weir__frame_make(&e->frame, &e->labels, e->escaping);
+	return e->protobuf != NULL ? weir__protobuf_labels(e, &e->protobuf->pairs)
+	                           : weir__frame_make(&e->frame, &e->labels, e->escaping);
+}
+
+static bool put_series(struct weir__encoder *e, const struct weir_series *s, bool overflow, bool has_labels)
+{
+	const struct weir__frame *frame = overflow ? &e->overflow : &e->frame;
+
+	if (e->protobuf != NULL)
+		return weir__protobuf_series(e, overflow ? &e->protobuf->overflow : &e->protobuf->pairs, s);
+	if (e->family.kind == WEIR_HISTOGRAM_KIND)
+		return weir__encode_histogram(e, s, frame, has_labels);
+	return put_scalar(e, s, frame, has_labels);
 }
 
 static bool put_family(struct weir__encoder *e)
 {
 	char name[WEIR__NAME_ROOM];
 	size_t len = weir__prom_full_name(name, e->family.name, e->family.kind, e->family.unit);
-	bool is_histogram = e->family.kind == WEIR_HISTOGRAM_KIND, has_labels, again;
+	bool has_labels, again;
 	struct weir_series s;
 
 	e->scale = weir__scale_of(e->family.divisor);
@@ -303,21 +327,17 @@ static bool put_family(struct weir__encoder *e)
 	if (!make_frame(e))
 		return false;
 	has_labels = e->labels.count != 0;
-	if (!weir__encode_heads(e, has_labels))
+	if (e->protobuf == NULL && !weir__encode_heads(e, has_labels))
 		return false;
 	for (weir_series_begin(&s, &e->family); weir_series_next(&s);) {
-		const struct weir__frame *frame = &e->frame;
+		bool overflow = s.overflow && has_labels;
 
-		if (__builtin_expect(s.overflow && has_labels, 0)) {
-			if (!make_overflow(e))
-				return false;
-			frame = &e->overflow;
-		}
-		if (!(is_histogram ? weir__encode_histogram(e, &s, frame, has_labels)
-		                   : put_scalar(e, &s, frame, has_labels)))
+		if (__builtin_expect(overflow, 0) && !make_overflow(e))
+			return false;
+		if (!put_series(e, &s, overflow, has_labels))
 			return false;
 	}
-	return true;
+	return weir__encode_finish(e);
 }
 
 static void end(struct weir__encoder *e)
@@ -342,8 +362,13 @@ int weir__prom_encode(const struct weir_snapshot *snapshot, struct weir__prom_va
 	    .openmetrics = variant.format == WEIR__OPENMETRICS_1_0_0,
 	    .escaping = (enum weir__prom_escaping)variant.escaping,
 	};
+	struct weir__protobuf protobuf = {.body = {.at = NULL}};
 	bool ok;
 
+	if (variant.format == WEIR__PROTOBUF) {
+		weir__protobuf_begin(&protobuf);
+		e.protobuf = &protobuf;
+	}
 	weir__out_grown(&e.name, 0);
 	weir__out_grown(&e.heads, 0);
 	weir__out_grown(&e.le_text, 0);
@@ -355,5 +380,7 @@ int weir__prom_encode(const struct weir_snapshot *snapshot, struct weir__prom_va
 	if (ok && e.openmetrics)
 		ok = weir__out_text(out, "# EOF\n");
 	end(&e);
+	if (e.protobuf != NULL)
+		weir__protobuf_end(e.protobuf);
 	return ok ? WEIR_OK : out->error != WEIR_OK ? out->error : WEIR_ENOMEM;
 }

@@ -1,8 +1,8 @@
-/* weir-prometheus: a snapshot as text 0.0.4, text 1.0.0 or OpenMetrics 1.0.0.
+/* weir-prometheus: a snapshot as text 0.0.4, text 1.0.0, OpenMetrics 1.0.0, or delimited protobuf.
  *
  * Layer: exporter, pure: snapshot in, bytes out, no I/O. Invariant: the bytes depend on nothing but the snapshot and
  * the variant; each family stands once, its lines together; whatever label values, help texts and attributes hold,
- * it parses. A further format is one more file beside encode_*.c, chosen here. */
+ * it parses. */
 #ifndef WEIR_PROM_ENCODE_H
 #define WEIR_PROM_ENCODE_H
 

@@ -56,8 +56,7 @@ static int compare(const struct weir__label *a, const struct weir__label *b)
 	return order != 0 ? order : (a->name_len > b->name_len) - (a->name_len < b->name_len);
 }
 
-/* The order in which labels are put: as given, but those of one name follow the first of them, by their given names.
- * leader[i] is that first one. names holds the escaped ones, from at[i] to at[i + 1]. */
+/* Sorted as it is said of struct weir__arrangement. */
 static void arrange(const struct weir__labels *labels, const struct weir__out *names, const size_t *at, size_t *order,
                     size_t *leader)
 {
@@ -136,36 +135,49 @@ static bool put_pieces(struct weir__frame *frame, const struct weir__labels *lab
 	return ok && weir__out_used(text) < UINT32_MAX;
 }
 
+bool weir__labels_arrange(struct weir__arrangement *a, const struct weir__labels *labels,
+                          enum weir__prom_escaping escaping)
+{
+	bool ok = true;
+
+	weir__out_grown(&a->names, 0);
+	a->order = labels->count < WEIR__LABELS_FEW ? a->few : calloc(labels->count + 1, 3 * sizeof *a->order);
+	if (a->order == NULL)
+		return false;
+	a->leader = a->order + labels->count + 1;
+	a->at = a->leader + labels->count + 1;
+	a->at[0] = 0;
+	for (size_t i = 0; i < labels->count && ok; i++) {
+		ok = weir__prom_put_name(&a->names, labels->list[i].name, labels->list[i].name_len, escaping, true);
+		a->at[i + 1] = weir__out_used(&a->names);
+	}
+	if (ok)
+		arrange(labels, &a->names, a->at, a->order, a->leader);
+	return ok;
+}
+
+void weir__arrangement_free(struct weir__arrangement *a)
+{
+	weir__out_free(&a->names);
+	if (a->order != a->few)
+		free(a->order);
+}
+
 bool weir__frame_make(struct weir__frame *frame, const struct weir__labels *labels, enum weir__prom_escaping escaping)
 {
-	size_t few[3 * 32], *order = few, *leader, *at;
-	struct weir__out names;
-	bool ok = labels->count < 31 || (order = calloc(labels->count + 1, 3 * sizeof *order)) != NULL;
+	struct weir__arrangement a;
+	bool ok = weir__labels_arrange(&a, labels, escaping) && make_room(frame, labels->count);
 
-	if (!ok)
-		return false;
-	leader = order + labels->count + 1;
-	at = leader + labels->count + 1;
 	if (frame->text.more == NULL)
 		weir__out_grown(&frame->text, 0);
 	frame->text.at = frame->text.start;
 	frame->variables = 0;
-	weir__out_grown(&names, 0);
-	at[0] = 0;
-	for (size_t i = 0; i < labels->count && ok; i++) {
-		ok = weir__prom_put_name(&names, labels->list[i].name, labels->list[i].name_len, escaping, true);
-		at[i + 1] = weir__out_used(&names);
-	}
-	ok = ok && make_room(frame, labels->count);
 	if (ok) {
-		arrange(labels, &names, at, order, leader);
 		/* room at the end, so that the last piece may be read past its end */
-		ok = put_pieces(frame, labels, order, leader, escaping) && weir__out_room(&frame->text, 0);
+		ok = put_pieces(frame, labels, a.order, a.leader, escaping) && weir__out_room(&frame->text, 0);
 		frame->fixed = weir__out_used(&frame->text);
 	}
-	weir__out_free(&names);
-	if (order != few)
-		free(order);
+	weir__arrangement_free(&a);
 	return ok;
 }
 

@@ -22,6 +22,20 @@ struct weir__labels {
 };
 bool weir__labels_add(struct weir__labels *labels, const char *name, size_t name_len, struct weir_str value, int label);
 
+/* The order in which labels are put: as given, but those of one name follow the first of them, by their given names. */
+enum { WEIR__LABELS_FEW = 31 };
+struct weir__arrangement {
+	size_t *order; /* the k-th to be put */
+	size_t *leader; /* by label: the first one of its name */
+	size_t *at; /* by label: its escaped name in names, up to at[i + 1] */
+	struct weir__out names;
+	size_t few[3 * (WEIR__LABELS_FEW + 1)];
+};
+/* False: no memory; to be freed all the same. */
+bool weir__labels_arrange(struct weir__arrangement *a, const struct weir__labels *labels,
+                          enum weir__prom_escaping escaping);
+void weir__arrangement_free(struct weir__arrangement *a);
+
 struct weir__piece {
 	uint32_t at, len;
 };

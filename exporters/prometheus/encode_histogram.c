@@ -5,18 +5,15 @@
  * is exact; the SLO's threshold is always shown; +Inf and _count are one number. */
 #include "encode_state.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-enum { BUCKETS_MOST = 160 };
-
-/* floor(index / 2^shift) */
-static int64_t merged(int64_t index, unsigned shift)
+int64_t weir__merged(int64_t index, unsigned shift)
 {
 	return index >= 0 ? index >> shift : -((-index + ((INT64_C(1) << shift) - 1)) >> shift);
 }
 
-/* How often neighbours are merged: index i goes to floor(i / 2), so that buckets are those of a coarser scale. */
-static unsigned merges(const struct weir_series *s)
+unsigned weir__merges(const struct weir_series *s)
 {
 	/* the zero bucket, the one above the range, the other half of a split one */
 	size_t outside = s->split != 0 ? 3 : 2;
@@ -26,7 +23,7 @@ static unsigned merges(const struct weir_series *s)
 	if (!s->exponential || s->buckets_count <= outside)
 		return 0;
 	last = first + (int64_t)(s->buckets_count - outside) - 1;
-	while (shift < 32 && merged(last, shift) - merged(first, shift) + 1 > BUCKETS_MOST)
+	while (shift < 32 && weir__merged(last, shift) - weir__merged(first, shift) + 1 > WEIR__BUCKETS_SHOWN)
 		shift++;
 	return shift;
 }
@@ -39,10 +36,11 @@ static bool is_kept(const struct weir__encoder *e, const struct weir_series *s, 
 	    (e->family.slo_threshold != 0 && s->bounds[bound] == e->family.slo_threshold))
 		return true;
 	index = (int64_t)s->offset + (int64_t)bound - 1 - (s->split != 0 && bound > s->split ? 1 : 0);
-	return merged(index, shift) != merged(index + 1, shift);
+	return weir__merged(index, shift) != weir__merged(index + 1, shift);
 }
 
-static bool add_le(struct weir__encoder *e, const char *sep, const char *value, size_t len, size_t buckets)
+static bool add_le(struct weir__encoder *e, const char *sep, const char *value, size_t len, size_t buckets,
+                   double bound)
 {
 	struct weir__out *text = &e->le_text;
 	size_t at = weir__out_used(text);
@@ -50,7 +48,8 @@ static bool add_le(struct weir__encoder *e, const char *sep, const char *value, 
 	if (!(weir__out_text(text, sep) && weir__out_put(text, "le=\"", 4) && weir__out_put(text, value, len) &&
 	      weir__out_put(text, "\"} ", 3)))
 		return false;
-	e->les[e->les_count++] = (struct weir__le){{(uint32_t)at, (uint32_t)(weir__out_used(text) - at)}, buckets};
+	e->les[e->les_count++] =
+	    (struct weir__le){{(uint32_t)at, (uint32_t)(weir__out_used(text) - at)}, buckets, bound};
 	return true;
 }
 
@@ -80,11 +79,11 @@ static bool same_bounds(const struct weir__encoder *e, const struct weir_series 
 }
 
 /* The le texts of the series' bounds: most often those of the series before. */
-static bool make_les(struct weir__encoder *e, const struct weir_series *s, bool has_labels)
+bool weir__encode_les(struct weir__encoder *e, const struct weir_series *s, bool has_labels)
 {
 	size_t count = s->buckets_count != 0 ? s->buckets_count - 1 : 0, len;
 	const char *sep = has_labels ? "," : "";
-	unsigned shift = merges(s);
+	unsigned shift = weir__merges(s);
 	double before = 0;
 	char text[64];
 
@@ -103,10 +102,10 @@ static bool make_les(struct weir__encoder *e, const struct weir_series *s, bool 
 		before = (double)s->bounds[i] / e->scale.divisor;
 		len = e->scale.no_digits ? weir_private_double(text, before)
 		                         : weir_private_canonical(text, s->bounds[i], e->scale.digits);
-		if (!add_le(e, sep, text, len, i + 1))
+		if (!add_le(e, sep, text, len, i + 1, before))
 			return false;
 	}
-	if (!add_le(e, sep, "+Inf", 4, s->buckets_count) || !weir__out_room(&e->le_text, 0))
+	if (!add_le(e, sep, "+Inf", 4, s->buckets_count, (double)INFINITY) || !weir__out_room(&e->le_text, 0))
 		return false;
 	if (count != 0)
 		memcpy(e->bounds, s->bounds, count * sizeof *s->bounds);
@@ -115,7 +114,7 @@ static bool make_les(struct weir__encoder *e, const struct weir_series *s, bool 
 	return true;
 }
 
-static char *put_hex(char *at, const uint8_t *bytes, size_t count)
+char *weir__put_hex(char *at, const uint8_t *bytes, size_t count)
 {
 	static const char hex[] = "0123456789abcdef";
 
@@ -135,9 +134,9 @@ char *weir__encode_exemplar(const struct weir__encoder *e, char *at, const struc
 	at += 4;
 	if (memcmp(x->ids.trace_id, no_trace, sizeof no_trace) != 0) {
 		memcpy(at, "trace_id=\"", 10);
-		at = put_hex(at + 10, x->ids.trace_id, sizeof x->ids.trace_id);
+		at = weir__put_hex(at + 10, x->ids.trace_id, sizeof x->ids.trace_id);
 		memcpy(at, "\",span_id=\"", 11);
-		at = put_hex(at + 11, x->ids.span_id, sizeof x->ids.span_id);
+		at = weir__put_hex(at + 11, x->ids.span_id, sizeof x->ids.span_id);
 		*at++ = '"';
 	}
 	*at++ = '}';
@@ -150,8 +149,7 @@ char *weir__encode_exemplar(const struct weir__encoder *e, char *at, const struc
 	return at;
 }
 
-/* The newest exemplar of the buckets from one to another. */
-static const struct weir_exemplar *exemplar_of(const struct weir_series *s, size_t from, size_t to)
+const struct weir_exemplar *weir__exemplar_of(const struct weir_series *s, size_t from, size_t to)
 {
 	const struct weir_exemplar *found = NULL;
 
@@ -187,7 +185,7 @@ bool weir__encode_histogram(struct weir__encoder *e, const struct weir_series *s
 	const char *labels = NULL;
 	char *at;
 
-	if (!make_les(e, s, has_labels))
+	if (!weir__encode_les(e, s, has_labels))
 		return false;
 	line = e->head[WEIR__HEAD_CREATED].len + weir__frame_most(frame, s->values) + 2 * WEIR__NUMBER_MOST + 32 +
 	       (e->openmetrics && s->exemplars_count != 0 ? WEIR__EXEMPLAR_MOST : 0);
@@ -212,7 +210,7 @@ bool weir__encode_histogram(struct weir__encoder *e, const struct weir_series *s
 		at = weir__copy_piece(at, e->le_text.start + le->text.at, le->text.len);
 		at = weir__put_u64(at, below);
 		if (e->openmetrics && s->exemplars_count != 0) {
-			const struct weir_exemplar *x = exemplar_of(s, from, le->buckets);
+			const struct weir_exemplar *x = weir__exemplar_of(s, from, le->buckets);
 
 			at = x != NULL ? weir__encode_exemplar(e, at, x) : at;
 		}

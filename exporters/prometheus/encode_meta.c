@@ -27,6 +27,12 @@ static bool value_of(const struct weir_attr *attr, char text[32], struct weir_st
 	case WEIR_ATTR_DOUBLE:
 		*value = weir_str_n(text, weir_private_double(text, attr->as.real));
 		return true;
+	case WEIR_ATTR_BYTES:
+	case WEIR_ATTR_STRS:
+	case WEIR_ATTR_BOOLS:
+	case WEIR_ATTR_INTS:
+	case WEIR_ATTR_DOUBLES:
+		break;
 	}
 	return false;
 }
@@ -49,11 +55,10 @@ bool weir__encode_target(struct weir__encoder *e)
 		if (value_of(&attrs.ptr[i], texts[i], &value))
 			ok = weir__labels_add(&e->labels, attrs.ptr[i].key.ptr, attrs.ptr[i].key.len, value, -1);
 	}
-	ok = ok && weir__frame_make(&e->frame, &e->labels, e->escaping) &&
+	ok = ok &&
 	     weir__encode_start(e, name, sizeof name - 1, e->openmetrics ? "info" : "gauge", WEIR_ONE,
 	                        "What the process says of itself.", &again) &&
-	     weir__encode_heads(e, e->labels.count != 0) &&
-	     weir__encode_sample(e, WEIR__HEAD_VALUE, &e->frame, NULL, "1", 1);
+	     weir__encode_lone(e, 1, weir__scale_of(1)) && weir__encode_finish(e);
 	free(texts);
 	return ok;
 }
@@ -61,7 +66,7 @@ bool weir__encode_target(struct weir__encoder *e)
 /* histogram="<its name>", and its constant labels: found beside its samples. */
 static bool put_slo(struct weir__encoder *e, const struct weir_family *f, struct weir__out *histogram, bool threshold)
 {
-	char name[WEIR__NAME_ROOM], text[WEIR__NUMBER_MOST], *end;
+	char name[WEIR__NAME_ROOM];
 	size_t len = weir__prom_full_name(name, f->name, f->kind, f->unit);
 
 	histogram->at = histogram->start;
@@ -74,12 +79,8 @@ static bool put_slo(struct weir__encoder *e, const struct weir_family *f, struct
 		if (!weir__labels_add(&e->labels, f->constant[2 * i], strlen(f->constant[2 * i]),
 		                      weir_str_of(f->constant[2 * i + 1]), -1))
 			return false;
-	if (threshold)
-		end = weir__put_exported(text, f->slo_threshold, weir__scale_of(f->divisor));
-	else
-		end = weir__put_scaled(text, f->slo_objective_ppm, 6);
-	return weir__frame_make(&e->frame, &e->labels, e->escaping) && weir__encode_heads(e, true) &&
-	       weir__encode_sample(e, WEIR__HEAD_VALUE, &e->frame, NULL, text, (size_t)(end - text));
+	return threshold ? weir__encode_lone(e, f->slo_threshold, weir__scale_of(f->divisor))
+	                 : weir__encode_lone(e, f->slo_objective_ppm, weir__scale_of(1e6));
 }
 
 static bool put_slo_family(struct weir__encoder *e, const char *name, const char *help, bool threshold)
@@ -99,7 +100,7 @@ static bool put_slo_family(struct weir__encoder *e, const char *name, const char
 		begun = true;
 	}
 	weir__out_free(&histogram);
-	return ok;
+	return ok && (!begun || again || weir__encode_finish(e));
 }
 
 bool weir__encode_slos(struct weir__encoder *e)

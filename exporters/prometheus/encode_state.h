@@ -21,10 +21,13 @@ enum weir__head {
 struct weir__le {
 	struct weir__piece text;
 	size_t buckets; /* how many buckets are below and at it */
+	double bound; /* in the exported unit */
 };
 
+struct weir__protobuf; /* encode_protobuf.h */
 struct weir__encoder {
 	struct weir__out *out;
+	struct weir__protobuf *protobuf; /* NULL: text */
 	const struct weir_snapshot *snapshot;
 	bool openmetrics;
 	enum weir__prom_escaping escaping;
@@ -71,12 +74,23 @@ static inline char *weir__encode_tail(const struct weir__encoder *e, char *at, b
 bool weir__encode_heads(struct weir__encoder *e, bool has_labels);
 bool weir__encode_start(struct weir__encoder *e, const char *name, size_t len, const char *type, enum weir_unit unit,
                         const char *help, bool *again);
-bool weir__encode_sample(struct weir__encoder *e, enum weir__head head, const struct weir__frame *frame,
-                         const struct weir_str *values, const char *value, size_t len);
+bool weir__encode_finish(struct weir__encoder *e); /* at a family's end */
+/* The one sample of a gauge that no instrument is behind, with e->labels. */
+bool weir__encode_lone(struct weir__encoder *e, uint64_t value, struct weir__scale scale);
 
 /* encode_histogram.c */
 bool weir__encode_histogram(struct weir__encoder *e, const struct weir_series *s, const struct weir__frame *frame,
                             bool has_labels);
+/* e->les, of the series' bounds */
+bool weir__encode_les(struct weir__encoder *e, const struct weir_series *s, bool has_labels);
+enum { WEIR__BUCKETS_SHOWN = 160 };
+/* How often neighbours are merged until there are at most so many: index i goes to floor(i / 2), so that buckets are
+ * those of a coarser scale. */
+unsigned weir__merges(const struct weir_series *s);
+int64_t weir__merged(int64_t index, unsigned shift); /* floor(index / 2^shift) */
+/* The newest exemplar of the buckets from one up to another; NULL: none. */
+const struct weir_exemplar *weir__exemplar_of(const struct weir_series *s, size_t from, size_t to);
+char *weir__put_hex(char *at, const uint8_t *bytes, size_t count);
 char *weir__encode_exemplar(const struct weir__encoder *e, char *at, const struct weir_exemplar *x);
 enum { WEIR__EXEMPLAR_MOST = 256 };
 

@@ -176,9 +176,9 @@ bool weir__prom_put_text(struct weir__out *out, const char *text, size_t len, en
 			i++;
 			continue;
 		}
-		if (c == '\n' || c == '\\' || (c == '"' && how == WEIR__TEXT_QUOTED))
+		if (how != WEIR__TEXT_RAW && (c == '\n' || c == '\\' || (c == '"' && how == WEIR__TEXT_QUOTED)))
 			*at++ = '\\';
-		if (c == '\n')
+		if (c == '\n' && how != WEIR__TEXT_RAW)
 			*at++ = 'n';
 		else
 			for (size_t k = 0; k < step; k++)

@@ -20,6 +20,7 @@ enum weir__prom_escaping {
 enum weir__prom_text { /* what a backslash goes before, beside backslash and newline */
 	               WEIR__TEXT_PLAIN,
 	               WEIR__TEXT_QUOTED, /* also " */
+	               WEIR__TEXT_RAW, /* nothing is escaped */
 };
 
 enum { WEIR__NAME_ROOM = 255 + 16 };

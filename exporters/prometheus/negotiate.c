@@ -135,6 +135,7 @@ static const struct {
     [WEIR__TEXT_0_0_4] = {"text", "text/plain", "0.0.4"},
     [WEIR__TEXT_1_0_0] = {"text", "text/plain", "1.0.0"},
     [WEIR__OPENMETRICS_1_0_0] = {"application", "application/openmetrics-text", "1.0.0"},
+    [WEIR__PROTOBUF] = {"application", "application/vnd.google.protobuf", ""},
 };
 enum { SCHEMES = 4, NOT_STATED = SCHEMES };
 static const char *const schemes[SCHEMES] = {
@@ -145,14 +146,16 @@ static const char *const schemes[SCHEMES] = {
 };
 
 /* In order of preference among what a header names alike: a scheme for names is understood from 1.0.0 on. */
-static const uint8_t preference[] = {WEIR__TEXT_0_0_4, WEIR__TEXT_1_0_0, WEIR__OPENMETRICS_1_0_0};
-static const uint8_t preference_stated[] = {WEIR__TEXT_1_0_0, WEIR__TEXT_0_0_4, WEIR__OPENMETRICS_1_0_0};
+static const uint8_t preference[] = {WEIR__TEXT_0_0_4, WEIR__TEXT_1_0_0, WEIR__OPENMETRICS_1_0_0, WEIR__PROTOBUF};
+static const uint8_t preference_stated[] = {WEIR__TEXT_1_0_0, WEIR__TEXT_0_0_4, WEIR__OPENMETRICS_1_0_0,
+                                             WEIR__PROTOBUF};
 
 struct range {
 	struct weir_str type, version;
 	int scheme;
 	int q;
 	bool foreign; /* of a charset that we do not write */
+	bool message, delimited; /* protobuf: that it is our message, and how messages are told apart */
 };
 struct match {
 	int closeness; /* 0: no range matches */
@@ -180,7 +183,7 @@ static bool next_range(struct scan *s, struct range *r)
 	r->version = weir_str_n(NULL, 0);
 	r->scheme = NOT_STATED;
 	r->q = 1000;
-	r->foreign = false;
+	r->foreign = r->message = r->delimited = false;
 	while (next_param(s, &p, &broken)) {
 		if (is(p.key, "q"))
 			r->q = take_q(p.value);
@@ -190,6 +193,10 @@ static bool next_range(struct scan *s, struct range *r)
 			r->scheme = scheme_of(p.value);
 		else if (is(p.key, "charset"))
 			r->foreign = !is(p.value, "utf-8") && !is(p.value, "utf8");
+		else if (is(p.key, "proto"))
+			r->message = is(p.value, "io.prometheus.client.MetricFamily");
+		else if (is(p.key, "encoding"))
+			r->delimited = is(p.value, "delimited");
 	}
 	if (broken)
 		r->q = -1;
@@ -217,6 +224,8 @@ static int closeness(const struct range *r, unsigned format, int scheme)
 			return 0;
 		close++;
 	}
+	if (format == WEIR__PROTOBUF && close == 9 && !(r->message && r->delimited)) /* any message is of that type */
+		return 0;
 	if (r->foreign || r->scheme != scheme)
 		return 0;
 	return scheme != NOT_STATED ? close + 1 : close;
@@ -287,12 +296,15 @@ const char *weir__prom_content_type(struct weir__prom_variant variant)
 #define TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_1 "text/plain; version=1.0.0; charset=utf-8"
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define PROTOBUF                                                                                                       \
+	"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 #define SCHEMES_OF(type)                                                                                               \
 	type "; escaping=underscores", type "; escaping=dots", type "; escaping=values", type "; escaping=allow-utf-8"
 	static const char *const types[WEIR__PROM_VARIANTS] = {
 	    SCHEMES_OF(TEXT),        TEXT, /* not stated */
 	    SCHEMES_OF(TEXT_1),      TEXT_1 "; escaping=underscores",
 	    SCHEMES_OF(OPENMETRICS), OPENMETRICS "; escaping=underscores",
+	    SCHEMES_OF(PROTOBUF),    PROTOBUF, /* not stated */
 	};
 	return types[weir__prom_variant_index(variant)];
 }

@@ -8,11 +8,11 @@
 
 #include "name.h"
 
-/* The place for the delimited protobuf format is here: one more line, and one more encoder (encode.h). */
 enum weir__prom_format {
 	WEIR__TEXT_0_0_4,
 	WEIR__TEXT_1_0_0, /* as 0.0.4, with a scheme for names; quoted names in UTF8 */
 	WEIR__OPENMETRICS_1_0_0,
+	WEIR__PROTOBUF, /* delimited io.prometheus.client.MetricFamily */
 	WEIR__PROM_FORMATS,
 };
 

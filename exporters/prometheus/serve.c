@@ -210,6 +210,8 @@ int weir_prometheus_start(const struct weir_prometheus_options *options)
 		weir_private_log(WEIR_LOG_ERROR, "prometheus: weir_init comes before weir_prometheus_start");
 		return WEIR_EINVAL;
 	}
+	if (weir_private_disabled())
+		return WEIR_OK;
 	if (state_now(&seen) != NONE || !change(seen, STARTING)) {
 		weir_private_log(WEIR_LOG_ERROR, "prometheus: the endpoint runs already");
 		return WEIR_ECONFLICT;

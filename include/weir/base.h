@@ -106,6 +106,11 @@ enum weir_attr_type {
 	WEIR_ATTR_BOOL,
 	WEIR_ATTR_INT,
 	WEIR_ATTR_DOUBLE,
+	WEIR_ATTR_BYTES,   /* str */
+	WEIR_ATTR_STRS,    /* list of struct weir_str, and so on */
+	WEIR_ATTR_BOOLS,
+	WEIR_ATTR_INTS,
+	WEIR_ATTR_DOUBLES,
 };
 struct weir_list {
 	const void *ptr;
@@ -119,7 +124,7 @@ struct weir_attr {
 		bool boolean;
 		int64_t integer;
 		double real;
-		struct weir_list list; /* room for the arrays */
+		struct weir_list list;
 	} as;
 };
 struct weir_attrs {
@@ -143,6 +148,18 @@ WEIR_ATTR_(weir_attr_str_n, struct weir_str, WEIR_ATTR_STR, str, v)
 WEIR_ATTR_(weir_attr_bool, bool, WEIR_ATTR_BOOL, boolean, v)
 WEIR_ATTR_(weir_attr_int, int64_t, WEIR_ATTR_INT, integer, v)
 WEIR_ATTR_(weir_attr_double, double, WEIR_ATTR_DOUBLE, real, v)
+WEIR_ATTR_(weir_attr_bytes, struct weir_str, WEIR_ATTR_BYTES, str, v)
+WEIR_ATTR_(weir_attr_strs, struct weir_list, WEIR_ATTR_STRS, list, v) /* {array of struct weir_str, count} */
+WEIR_ATTR_(weir_attr_bools, struct weir_list, WEIR_ATTR_BOOLS, list, v) /* of bool */
+WEIR_ATTR_(weir_attr_ints, struct weir_list, WEIR_ATTR_INTS, list, v)   /* of int64_t */
+WEIR_ATTR_(weir_attr_doubles, struct weir_list, WEIR_ATTR_DOUBLES, list, v)
+#define WEIR_ATTRS_(...) WEIR_LIST_(weir_attrs, const struct weir_attr, __VA_ARGS__)
+
+/* Who a span is: in bytes as they stand on the wire. flags: as W3C has them, 1 sampled, 2 random. */
+struct weir_ids {
+	uint8_t trace_id[16], span_id[8], flags, reserved_[7];
+};
+WEIR_ASSERT_(sizeof(struct weir_ids) == 32, "frozen");
 
 WEIR_END_DECLS_
 #endif

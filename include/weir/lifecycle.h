@@ -2,7 +2,7 @@
 #ifndef WEIR_LIFECYCLE_H
 #define WEIR_LIFECYCLE_H
 
-#include <weir/base.h>
+#include <weir/span.h>
 
 WEIR_BEGIN_DECLS_
 
@@ -18,6 +18,36 @@ enum weir_log_level {
  * message at most once a minute. It may record and read, and may not set up. It should be quick: the tick waits for it. */
 typedef void weir_log_fn(void *arg, enum weir_log_level level, const char *text);
 
+/* ---- which requests are recorded ---- */
+enum weir_sampler {
+	WEIR_SAMPLER_ENV, /* OTEL_TRACES_SAMPLER and _ARG; parentbased_always_on without it */
+	WEIR_SAMPLER_ALWAYS,
+	WEIR_SAMPLER_NEVER,
+	WEIR_SAMPLER_RATIO, /* ratio_ppm; consistent over services: W3C randomness, tracestate ot=th */
+};
+struct weir_sampling_rule { /* NULL or 0 matches all; of a context's first span the first rule that matches gives the ratio */
+	const char *name_prefix;
+	const char *attr_key, *attr_prefix; /* an attribute given at begin: a string that begins so */
+	enum weir_span_kind kind;
+	uint32_t ratio_ppm;
+	uint64_t reserved_[4];
+};
+struct weir_sampling {
+	WEIR_SIZE_(weir_sampling);
+	enum weir_sampler sampler; /* of roots; a caller's decision stands, unless ignore_parent */
+	uint32_t ratio_ppm;
+	uint32_t per_second; /* sampled roots a second at most, for the process; 0: no limit */
+	const struct weir_sampling_rule *rules;
+	size_t rules_count;
+	bool ignore_parent;
+	bool keep_failed, keep_slow; /* export what was not sampled, but failed, or missed its SLO (weir_ctx_set_slo) */
+	uint64_t keep_bytes;         /* memory for what may yet be kept; 0: 8 MiB */
+};
+/* Replaces the sampling of weir_init: all of it or nothing. NULL: as the environment has it.
+ * Threads: any. Signals: no. Blocks: while another sets up. Allocates: yes. Owns: rules are copied.
+ * Errors: WEIR_EINVAL (a ratio over 1000000, 64 rules), WEIR_ENOMEM. */
+WEIR_API int weir_sampling_set(const struct weir_sampling *sampling);
+
 struct weir_options { /* what is set wins over its OTEL_ variable */
 	WEIR_SIZE_(weir_options);
 	const char *service_name, *service_version; /* OTEL_SERVICE_NAME */
@@ -31,6 +61,12 @@ struct weir_options { /* what is set wins over its OTEL_ variable */
 	uint64_t segment_bytes; /* room for cells: 0: 1 GiB, of which only what is used is paid; it counts only before first use */
 	uint64_t totals_ns;     /* 0: never; 1 ms to 1 hour: how often, to the tick, sums stand in the segment for readers that cannot
 	                         * add up by themselves (BPF programs). It costs two pages more for each block of 512 cells */
+	const struct weir_sampling *sampling; /* NULL: OTEL_TRACES_SAMPLER */
+	uint64_t spans_bytes;                 /* memory for ended spans until they are exported; 0: 16 MiB, paid as used */
+	uint32_t spans_queue;                 /* how many may wait; 0: OTEL_BSP_MAX_QUEUE_SIZE, 2048 */
+	const char *request_id_header;        /* NULL: X-Trace-ID */
+	const char *const *baggage_attrs;     /* keys of baggage that become attributes of server spans; ends in NULL */
+	bool export_in_child;                 /* a forked child starts its own pipeline at its next weir_ctx_begin */
 };
 
 /* Starts weir's thread, which looks after dead threads' shards and runs exporters. A second call changes nothing and is
@@ -82,6 +118,13 @@ struct weir_status {
 	uint64_t values_cleaned, values_cut; /* label values mended: what was no UTF-8 text, what was over 1024 bytes */
 	uint64_t snapshots, snapshot_ns;     /* how many; the last one's time */
 	uint64_t exports_failed;
+	uint64_t spans_ended, spans_exported; /* sampled or kept ones */
+	uint64_t spans_waiting;               /* ended, and neither exported nor dropped yet */
+	uint64_t dropped_spans;               /* the sum of those below */
+	uint64_t dropped_spans_pool, dropped_spans_queue, dropped_spans_export, dropped_spans_malformed, dropped_spans_reentry;
+	uint64_t kept_spans, evicted_spans;   /* of what was not sampled */
+	uint64_t headers_malformed, baggage_dropped, detached_out_of_order, ended_twice, untimed, exemplars_dropped, routes_dropped;
+	uint64_t tags_dropped;
 };
 /* size must be set: status.size = sizeof status.
  * Threads: any. Signals: no. Blocks: no. Allocates: no. Owns: home is static. Errors: WEIR_EINVAL. */

@@ -29,10 +29,11 @@ WEIR_API int weir_prometheus_stop(void);
 WEIR_API uint16_t weir_prometheus_port(void);
 
 /* For a server of your own: the Content-Type that answers an Accept header (NULL: none came), and the bytes, through a
- * callback, or into a buffer as snprintf does: *len is what it takes, and WEIR_ENOMEM where size is less.
+ * callback, or into a buffer as snprintf does: *len is what it takes, and WEIR_ENOMEM where size is less. Text, or messages
+ * of protobuf where the header asks for these; then exponential histograms are native ones.
  * Threads: any. Signals: no. Blocks: as write does. Allocates: yes. Owns: the content type is static.
  * Errors: WEIR_EIO (write stopped it), WEIR_ENOMEM.
- * Source: Prometheus exposition formats, text 0.0.4; OpenMetrics 1.0.0. */
+ * Source: Prometheus exposition formats, text 0.0.4, protobuf; OpenMetrics 1.0.0. */
 WEIR_API const char *weir_prometheus_content_type(const char *accept);
 WEIR_API int weir_prometheus_write(const struct weir_snapshot *snapshot, const char *accept, weir_write_fn *write,
                                    void *arg);

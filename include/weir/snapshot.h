@@ -44,14 +44,10 @@ struct weir_family {
 	uint64_t private_[6];
 };
 
-struct weir_ids {
-	uint8_t trace_id[16], span_id[8], flags, reserved_[7];
-};
 struct weir_exemplar {
 	uint64_t value, time_ns, bucket;
 	struct weir_ids ids;
 };
-WEIR_ASSERT_(sizeof(struct weir_ids) == 32, "frozen");
 
 struct weir_series {
 	const struct weir_str *values; /* one for each of the family's labels; also end in NUL; NULL on the overflow series */

@@ -4,10 +4,13 @@
 #define WEIR_H
 
 #include <weir/base.h>
+#include <weir/context.h>
 #include <weir/exporter.h>
 #include <weir/lifecycle.h>
 #include <weir/metric.h>
+#include <weir/semconv.h>
 #include <weir/slo.h>
 #include <weir/snapshot.h>
+#include <weir/span.h>
 
 #endif

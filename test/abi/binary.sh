@@ -36,7 +36,9 @@ fi
 is "libweir NEEDED" "$(dynamic libweir.so NEEDED)" "$needs"
 is "libweir-prometheus NEEDED" "$(dynamic libweir-prometheus.so NEEDED | sed -E 's/(libmicrohttpd.so|libz.so)\.[0-9]+/\1/g')" \
 	"libc.so.6 libmicrohttpd.so libweir.so.0 libz.so "
-for name in libweir libweir-prometheus; do
+is "libweir-otlp NEEDED" "$(dynamic libweir-otlp.so NEEDED | sed -E 's/(libcurl.so|libprotobuf-c.so|libz.so)\.[0-9]+/\1/g')" \
+	"libc.so.6 libcurl.so libprotobuf-c.so libweir.so.0 libz.so "
+for name in libweir libweir-prometheus libweir-otlp; do
 	library=$build/$name.so
 	segments=$(readelf -lW "$library")
 	flags=$(readelf -dW "$library" | grep FLAGS || true)

@@ -25,7 +25,7 @@ alone()
 }
 
 cd "$root/include"
-for header in $(find weir -name '*.h' | sort) weir/weir.hpp; do
+for header in $(find weir -name '*.h' | sort) $(find weir -name '*.hpp' | sort); do
 	if [[ $header == *.h ]]; then
 		for compiler in gcc clang; do
 			alone "$header" c $compiler -std=c11 $c -O2

@@ -6,7 +6,10 @@ WEIR_COUNTER(requests, "http_requests_total", "Requests.", "method", "code");
 WEIR_COUNTER(hits, "hits_total", "Hits.");
 WEIR_GAUGE(depth, "queue_depth", "Depth.");
 WEIR_HISTOGRAM(sizes, WEIR_BUCKETS(WEIR_BYTES), "size_bytes", "Size.");
+WEIR_HISTOGRAM(routes, WEIR_LATENCY, "route_seconds", "Time.", "route");
 void record(void);
+void begin(struct weir_span *span, struct weir_ctx *ctx);
+void end(struct weir_span *span);
 
 #if CASE == 0
 void record(void)
@@ -15,6 +18,16 @@ void record(void)
 	weir_counter_add(&hits, 1);
 	weir_gauge_set(&depth, 1);
 	weir_histogram_record(&sizes, 1);
+	weir_counter_add_ctx(&requests, 1, WEIR_CURRENT, "GET", "200");
+	weir_counter_add_ctx(&hits, 1, WEIR_CURRENT);
+	weir_histogram_record_ctx(&sizes, 1, weir_ctx_current());
+}
+void begin(struct weir_span *span, struct weir_ctx *ctx) { weir_span_begin(span, ctx, WEIR_SERVER, "GET"); }
+void end(struct weir_span *span)
+{
+	weir_span_set_with(span, weir_attr_int("rows", 3), weir_attr_str("table", "orders"));
+	weir_span_end_record(span, &sizes);
+	weir_span_end_record_with(span, &routes, "/");
 }
 #elif CASE == 1 /* a label value is missing */
 /* says: give as many label values as the instrument has label names */
@@ -65,4 +78,43 @@ void record(void) { weir_histogram_series_record(weir_counter_with(&requests, "G
 #elif CASE == 14 /* instruments are constant */
 /* says: read-only | const-qualified */
 void record(void) { depth.i_.labels_ = 1; }
+#elif CASE == 15 /* a span's attribute of another type */
+/* says: makes integer from pointer | pointer to integer conversion | invalid conversion from | no known conversion */
+void end(struct weir_span *span) { weir_span_set_with(span, weir_attr_int("rows", "three")); }
+#elif CASE == 16 /* a span without its kind */
+/* says: too few arguments | cannot convert | no matching function */
+void begin(struct weir_span *span, struct weir_ctx *ctx) { weir_span_begin(span, ctx, "GET"); }
+#elif CASE == 17 /* a span without its context: the kind stands in its place */
+/* says: too few arguments | makes pointer from integer | integer to pointer conversion | cannot convert | no matching function */
+void begin(struct weir_span *span, struct weir_ctx *ctx) { weir_span_begin(span, WEIR_SERVER, "GET"); }
+#elif CASE == 18 /* the histogram has labels, the end has not */
+/* says: give as many label values as the instrument has label names */
+void end(struct weir_span *span) { weir_span_end_record(span, &routes); }
+#elif CASE == 19 /* a label value too many at the end */
+/* says: give as many label values as the instrument has label names */
+void end(struct weir_span *span) { weir_span_end_record_with(span, &routes, "/", "GET"); }
+#elif CASE == 20 /* a duration is no counter's */
+/* says: incompatible pointer type | cannot convert | no known conversion */
+void end(struct weir_span *span) { weir_span_end_record(span, &hits); }
+#elif CASE == 21 /* an attribute that is no attribute */
+/* says: missing initializer for field | suggest braces | could not convert | cannot convert | no matching function */
+void end(struct weir_span *span) { weir_span_set_with(span, "rows", 3); }
+#elif CASE == 22 /* a span is no context */
+/* says: incompatible pointer type | cannot convert | no known conversion */
+void end(struct weir_span *span) { weir_ctx_end(span); }
+#elif CASE == 23 /* a scope is for detach, and only that */
+/* says: incompatible type | could not convert | no known conversion | no matching function */
+void begin(struct weir_span *span, struct weir_ctx *ctx) { weir_ctx_detach(ctx); }
+#elif CASE == 24 /* for a request, a label value missing */
+/* says: give as many label values as the instrument has label names */
+void record(void) { weir_counter_add_ctx(&requests, 1, WEIR_CURRENT, "GET"); }
+#elif CASE == 25 /* for a request, labels that the instrument has not */
+/* says: give as many label values as the instrument has label names */
+void record(void) { weir_histogram_record_ctx(&sizes, 1, WEIR_CURRENT, "GET"); }
+#elif CASE == 26 /* the context forgotten */
+/* says: incompatible pointer type | incompatible pointer types | cannot convert | no known conversion | no matching function | invalid conversion */
+void record(void) { weir_counter_add_ctx(&hits, 1, "GET"); }
+#elif CASE == 27 /* a counter is no histogram */
+/* says: incompatible pointer type | cannot convert | no known conversion */
+void record(void) { weir_histogram_record_ctx(&hits, 1, WEIR_CURRENT); }
 #endif

@@ -71,8 +71,9 @@ def exported(library):
 def main():
     headers = {str(h.relative_to(ROOT)) for h in (ROOT / "include").rglob("*.h")}
     libraries = [
-        ("libweir.so", "src/weir.map", headers - {PRIVATE, "include/weir/prometheus.h"}),
+        ("libweir.so", "src/weir.map", headers - {PRIVATE, "include/weir/prometheus.h", "include/weir/otlp.h"}),
         ("libweir-prometheus.so", "exporters/prometheus/weir-prometheus.map", {"include/weir/prometheus.h"}),
+        ("libweir-otlp.so", "exporters/otlp/weir-otlp.map", {"include/weir/otlp.h"}),
     ]
     failed = 0
     for library, script, own in libraries:

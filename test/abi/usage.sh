@@ -50,7 +50,7 @@ plugin() # COMPILER FLAGS...
 for level in -O0 -O2 "-O2 -DWEIR_NO_INLINE"; do
 	read -ra flags <<<"$level"
 	for compiler in gcc clang; do
-		for source in database_like.c nginx_like.c; do
+		for source in database_like.c gateway.c nginx_like.c; do
 			check "$source $compiler $level" build_and_run $source -- $compiler "${c[@]}" "${flags[@]}"
 		done
 		check "plugin_exporter.c $compiler $level" plugin $compiler "${c[@]}" "${flags[@]}"

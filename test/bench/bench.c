@@ -60,6 +60,14 @@ uint64_t bench_now(void)
 	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
+uint64_t bench_cpu(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
 void bench_pause(void)
 {
 	struct timespec t = {0, 10000000};
@@ -182,6 +190,31 @@ void bench_measure_once(const struct bench *b, const char *who, bench_once *once
 		while (count < ONCES && (count < 5 || bench_now() - began < b->batch_ns))
 			values[count++] = once(arg);
 		bench_print(b, who, median(values, count));
+	}
+}
+
+void bench_measure_blocks(const struct bench *b, const char *who, bench_loop *loop, void *arg, uint64_t block,
+                          void (*between)(void *arg))
+{
+	static uint64_t values[ONCES];
+
+	pin(0);
+	for (unsigned i = 0; i < 64; i++) { /* first touches, and what grows */
+		loop(arg, 0, block);
+		between(arg);
+	}
+	for (unsigned i = 0; i < b->batches; i++) {
+		uint64_t began = bench_now();
+		size_t count = 0;
+
+		while (count < ONCES && (count < 5 || bench_now() - began < b->batch_ns)) {
+			uint64_t at = bench_now();
+
+			loop(arg, 0, block);
+			values[count++] = bench_now() - at;
+			between(arg);
+		}
+		bench_print(b, who, median(values, count) / (double)block);
 	}
 }
 

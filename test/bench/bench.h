@@ -28,6 +28,11 @@ typedef void bench_loop(void *arg, unsigned thread, uint64_t count);
 /* Prints the mean ns of one operation: from the first thread's start to the last one's end, over all operations. */
 void bench_measure(const struct bench *b, const char *who, bench_loop *loop, void *arg);
 
+/* The same in blocks of so many operations: each block is timed, and what puts things in order after it is not. Prints the
+ * median of the blocks' means. */
+void bench_measure_blocks(const struct bench *b, const char *who, bench_loop *loop, void *arg, uint64_t block,
+                          void (*between)(void *arg));
+
 /* One operation that times itself, since what prepares it is not to be counted; returns its ns. */
 typedef uint64_t bench_once(void *arg);
 /* Prints the median of as many as a batch has time for, five at least. */
@@ -38,6 +43,7 @@ void bench_measure_threads(const struct bench *b, const char *who, bench_once *o
 void bench_bytes_per_thread(const struct bench *b, const char *who, bench_once *once, void *arg);
 
 uint64_t bench_now(void); /* CLOCK_MONOTONIC, ns */
+uint64_t bench_cpu(void); /* what all threads of the process have run, ns */
 void bench_pause(void); /* 10 ms of sleep */
 uint64_t bench_resident_bytes(void); /* of this process, exact */
 unsigned bench_thread_count(void); /* of this process */

@@ -435,6 +435,7 @@ int main(int argc, char **argv)
 	    {"prometheus_text_100k", 100000, 2},
 	    {"prometheus_text_1m", 1000000, 2},
 	    {"prometheus_encode_10k", 10000, 2},
+	    {"otlp_metrics_10k", 10000, 2},
 	};
 	struct bench b = bench_arguments(argc, argv);
 

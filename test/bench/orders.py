@@ -135,6 +135,21 @@ def one_round(program, telemetry, cpus, seconds, log):
         service.stop()
 
 
+def measure_traces(build, cpus):
+    """The rows orders_traces_*: gateway and store with traces always on, and at ratio 0.1, every span received. Not measured
+    yet: says why, by what there is."""
+    service = os.path.join(build, "bin", "orders")
+    if not os.path.exists(service):
+        raise Skip(f"no orders in {build}/bin")
+    usage = subprocess.run([service, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10,
+                           check=False).stdout
+    if "--role" not in usage or "--otlp" not in usage:
+        raise Skip("orders has no --role and --otlp: it does not trace yet")
+    if len(cpus) < 2:
+        raise Skip("two processors are needed, one for gateway and store, one for the load")
+    raise Skip("the receiver that counts every span is not written yet")
+
+
 def measure(build, out, cpus, quick):
     """{row: {floor, weir, orders-off: [values]}}; floor is orders-bare."""
     bare, service = (os.path.join(build, "bin", name) for name in ("orders-bare", "orders"))

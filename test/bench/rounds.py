@@ -15,22 +15,33 @@ import sys
 import orders
 
 PEERS = ["prometheus-cpp", "client_golang", "prometheus", "prometheus-client", "measured", "hdrhistogram"]
-PROGRAMS = ["floor", "idle", "weir_record", "weir_export", "weir_memory", "idle_weir", "idle_endpoint",
-            "peer-prometheus-cpp", "peer-client_golang", "peer-rust"]
+SPAN_PEERS = ["opentelemetry-cpp", "opentelemetry-go", "fastrace", "opentelemetry_sdk"]
+ENCODE_PEERS = ["opentelemetry-go", "opentelemetry-proto", "prost"]
+PROGRAMS = ["floor", "floor_span", "idle", "weir_record", "weir_export", "weir_memory", "weir_span", "weir_drain",
+            "idle_weir", "idle_endpoint", "peer-prometheus-cpp", "peer-client_golang", "peer-rust",
+            "peer-opentelemetry-go", "peer-opentelemetry-cpp"]
 IDLE = ["idle", "idle_weir", "idle_endpoint"]
 PEER_PROGRAMS = ["peer-prometheus-cpp", "peer-client_golang", "peer-rust"]
 RECORD = ["floor", "weir_record"] + PEER_PROGRAMS
 EXPORT = ["floor", "weir_export"] + PEER_PROGRAMS
 MEMORY = ["floor", "weir_memory"] + PEER_PROGRAMS
+SPAN_PEER_PROGRAMS = ["peer-opentelemetry-cpp", "peer-opentelemetry-go", "peer-rust"]
+SPAN = ["floor_span", "weir_span"] + SPAN_PEER_PROGRAMS
+SPAN_ALONE = ["floor_span", "weir_span"]
+DRAIN = ["floor_span", "weir_drain"] + SPAN_PEER_PROGRAMS
+ENCODE = ["floor_span", "weir_drain", "peer-opentelemetry-go", "peer-rust"]
 
 
 class Row:
-    """budget: a number in the row's unit, or a function of the floor's median; None where the design has none."""
+    """budget: a number in the row's unit, or a function of the floor's median; None where the design has none. wide: the
+    programs get two processors, though one thread records: what it hands over is somebody else's work."""
 
     def __init__(self, name, programs, unit="ns", divisor=1.0, budget=None, threads=1, rounds=7, batches=3,
-                 batch_ms=20):
+                 batch_ms=20, wide=False):
         self.name, self.programs, self.unit, self.divisor = name, programs, unit, divisor
-        self.budget, self.threads = budget, threads
+        self.budget, self.threads, self.wide = budget, threads, wide or threads > 1
+        self.peers = ([] if len(programs) < 3 else ENCODE_PEERS if programs is ENCODE else
+                      SPAN_PEERS if programs[0] == "floor_span" else PEERS if PEER_PROGRAMS[0] in programs else [])
         self.rounds, self.batches, self.batch_ms = rounds, batches, batch_ms
 
 
@@ -62,6 +73,26 @@ def rows():
         Row("prometheus_text_100k", EXPORT, unit="ms", divisor=1e6, rounds=3, batches=1, batch_ms=200),
         Row("prometheus_text_1m", EXPORT, unit="ms", divisor=1e6, rounds=2, batches=1, batch_ms=200),
         Row("prometheus_encode_10k", EXPORT, unit="ms", divisor=1e6, rounds=5, batch_ms=100),
+        Row("prometheus_protobuf_10k", EXPORT, unit="ms", divisor=1e6, budget=0.5, rounds=5, batch_ms=100),
+        Row("otlp_metrics_10k", ["floor", "weir_export"], unit="ms", divisor=1e6, rounds=5, batch_ms=100),
+        Row("span_sampled", SPAN, budget=45, batch_ms=50),
+        Row("span_sampled_no_tsc", SPAN, budget=70, batch_ms=50),
+        Row("span_sampled_threaded", SPAN_ALONE, batch_ms=50, wide=True),
+        Row("span_unsampled", SPAN, budget=4),
+        Row("span_unsampled_timed", SPAN_ALONE, budget=lambda floor: floor + 4),
+        Row("span_unsampled_root", SPAN, budget=lambda floor: floor + 4, batch_ms=50),
+        Row("span_kept", SPAN_ALONE, budget=45, batch_ms=50),
+        Row("request_sampled", ["weir_span"], batch_ms=50),
+        Row("request_unsampled", ["weir_span"]),
+        Row("exemplar_record", SPAN_ALONE, batch_ms=50),
+        Row("ctx_attach_detach", SPAN),
+        Row("extract_inject", SPAN, budget=40),
+        Row("extract_inject_8_headers", SPAN_ALONE),
+        Row("span_cpu_total", DRAIN, budget=500, rounds=5, batches=2, batch_ms=200, wide=True),
+        Row("otlp_encode_1000_spans", ENCODE, unit="ms", divisor=1e6, budget=0.5, rounds=5, batch_ms=100),
+        Row("span_flood", DRAIN, unit="spans lost", budget=0, rounds=3, batches=1, wide=True),
+        Row("span_flood_default", DRAIN, unit="% lost", rounds=3, batches=1, wide=True),
+        Row("bytes_per_span", DRAIN, unit="bytes", rounds=3, batches=1, wide=True),
         Row("thread_first_use", MEMORY, rounds=5, batches=1),
         Row("thread_first_use_new", MEMORY, rounds=5, batches=1),
         Row("bytes_per_series", MEMORY, unit="bytes", budget=328, rounds=3, batches=1),
@@ -76,11 +107,14 @@ def rows():
         Row("orders_request_cpu_us_per_request", [], unit="us", budget=lambda floor: floor + 1.0),
         Row("orders_requests_per_second", [], unit="1/s", budget=None),
         Row("orders_p99_us", [], unit="us", budget=None),
+        Row("orders_traces_always_throughput_ratio", [], unit="ratio", budget=0.97),
+        Row("orders_traces_always_cpu_us_per_request", [], unit="us", budget=lambda floor: floor + 2.5),
+        Row("orders_traces_tenth_cpu_us_per_request", [], unit="us", budget=lambda floor: floor + 1.2),
     ]
     return table
 
 
-MORE_IS_BETTER = {"orders_throughput_ratio", "orders_requests_per_second"}
+MORE_IS_BETTER = {"orders_throughput_ratio", "orders_requests_per_second", "orders_traces_always_throughput_ratio"}
 
 
 class Failed(Exception):
@@ -176,7 +210,7 @@ class Report:
         threads = f", {row.threads} threads" if row.threads > 1 else ""
         print(f"\n{row.name}, {row.unit}{threads}")
         print(f"  {'':24}{'median':>12}{'best':>12}{'x floor':>10}")
-        missing = [peer for peer in PEERS if peer not in peers] if PEER_PROGRAMS[0] in row.programs else []
+        missing = [peer for peer in row.peers if peer not in peers]
         for who in ["floor", "weir", *peers, *missing]:
             if who not in median:
                 print(f"  {who:24}{'skip' if who in self.skips else '-':>12}")
@@ -250,10 +284,16 @@ def main():
         if row.name == "library_kib":
             report.add(row, library_sizes(options.out))
             continue
-        samples, failures = run_row(row, options.out, several if row.threads > 1 else single, options.quick)
+        samples, failures = run_row(row, options.out, several if row.wide else single, options.quick)
         failed |= bool(failures)
         report.add(row, samples)
     wanted = [row for row in wanted if row.name.startswith("orders_")]
+    if any(row.name.startswith("orders_traces_") for row in wanted):
+        try:
+            orders.measure_traces(options.build, cpus)
+        except orders.Skip as reason:
+            print(f"skip orders_traces: {reason}")
+        wanted = [row for row in wanted if not row.name.startswith("orders_traces_")]
     if wanted:
         try:
             samples = orders.measure(options.build, options.out, cpus, options.quick)

@@ -65,8 +65,8 @@ if [ -z "$build" ]; then
 	build=$out/weir
 	try "weir, as the release preset does" build_weir || exit 1
 fi
-if [ ! -e "$build/libweir.so" ] || [ ! -e "$build/libweir-prometheus.so" ]; then
-	say "no libweir.so and libweir-prometheus.so in $build"
+if [ ! -e "$build/libweir.so" ] || [ ! -e "$build/libweir-prometheus.so" ] || [ ! -e "$build/libweir-otlp.so" ]; then
+	say "no libweir.so, libweir-prometheus.so and libweir-otlp.so in $build"
 	exit 1
 fi
 
@@ -83,7 +83,10 @@ build_programs() {
 		"${c[@]}" "$here/floor.c" "$out/bench.o" -o "$out/floor" -L"$out" -lbench-floor "-Wl,-rpath,$out" -pthread -lm &&
 		"${c[@]}" "$here/weir_record.c" "$out/bench.o" -o "$out/weir_record" -lweir "${link[@]}" &&
 		"${c[@]}" "$here/weir_memory.c" "$out/bench.o" -o "$out/weir_memory" -lweir "${link[@]}" &&
-		"${c[@]}" "$here/weir_export.c" "$out/bench.o" -o "$out/weir_export" -lweir-prometheus -lweir "${link[@]}" &&
+		"${c[@]}" "$here/floor_span.c" "$out/bench.o" -o "$out/floor_span" -L"$out" -lbench-floor "-Wl,-rpath,$out" -pthread &&
+		"${c[@]}" "$here/weir_export.c" "$out/bench.o" -o "$out/weir_export" -lweir-prometheus -lweir-otlp -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_span.c" "$out/bench.o" -o "$out/weir_span" -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_drain.c" "$out/bench.o" -o "$out/weir_drain" -lweir-otlp -lweir "${link[@]}" &&
 		"${c[@]}" "$here/idle.c" "$out/bench.o" -o "$out/idle" -pthread &&
 		"${c[@]}" -DBENCH_WEIR "$here/idle.c" "$out/bench.o" -o "$out/idle_weir" -lweir "${link[@]}" &&
 		"${c[@]}" -DBENCH_WEIR -DBENCH_ENDPOINT "$here/idle.c" "$out/bench.o" -o "$out/idle_endpoint" \
@@ -114,19 +117,34 @@ copy() {
 	cp -R "$here/peers/$1/." "$cache/$1/"
 }
 
-peer_go() {
-	rm -f "$out/peer-client_golang"
-	command -v go >/dev/null || { skip client_golang "no go command"; return; }
-	copy client_golang
-	try client_golang env GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -C "$cache/client_golang" -p "$jobs" \
-		-o "$out/peer-client_golang" . || skip client_golang "it does not build (Go 1.26 is needed, and its modules)"
+# No distribution has it: installed below the cache, or where pkg-config finds it.
+peer_otel_cpp() {
+	local name=opentelemetry-cpp flags libs
+	rm -f "$out/peer-$name"
+	command -v "${CXX:-g++}" >/dev/null || { skip "$name" "no C++ compiler"; return; }
+	export PKG_CONFIG_PATH="$cache/$name/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+	flags=$(pkg-config --cflags opentelemetry_trace 2>/dev/null) && libs=$(pkg-config --static --libs opentelemetry_trace) ||
+		{ skip "$name" "pkg-config has no opentelemetry_trace: no package of Debian's; install its sources to $cache/$name"; return; }
+	# shellcheck disable=SC2086
+	try "$name" "${CXX:-g++}" -std=c++17 "${common[@]}" ${flags//-I/-isystem } "$here/peers/$name/main.cc" "$out/bench.o" \
+		-o "$out/peer-$name" $libs -pthread -lm || skip "$name" "it does not build"
 }
+
+peer_go() {
+	rm -f "$out/peer-$1"
+	command -v go >/dev/null || { skip "$1" "no go command"; return; }
+	copy "$1"
+	try "$1" env GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -C "$cache/$1" -p "$jobs" \
+		-o "$out/peer-$1" . || skip "$1" "it does not build (Go 1.26 is needed, and its modules)"
+}
+
+crates=(prometheus prometheus-client measured hdrhistogram fastrace opentelemetry_sdk opentelemetry-proto prost)
 
 peer_rust() {
 	rm -f "$out/peer-rust"
 	command -v cargo >/dev/null || {
 		local crate
-		for crate in prometheus prometheus-client measured hdrhistogram; do skip "$crate" "no cargo command"; done
+		for crate in "${crates[@]}"; do skip "$crate" "no cargo command"; done
 		return
 	}
 	copy rust
@@ -134,11 +152,13 @@ peer_rust() {
 		--target-dir "$cache/rust-target" -j "$jobs"; then
 		cp "$cache/rust-target/release/peer-rust" "$out/peer-rust"
 	else
-		for crate in prometheus prometheus-client measured hdrhistogram; do skip "$crate" "it does not build"; done
+		for crate in "${crates[@]}"; do skip "$crate" "it does not build"; done
 	fi
 }
 peer_cpp
-peer_go
+peer_otel_cpp
+peer_go client_golang
+peer_go opentelemetry-go
 peer_rust
 
 # ---- the rounds ----

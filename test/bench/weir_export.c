@@ -1,9 +1,10 @@
-/* bench: weir's snapshot and text rows. Invariant: every value changes before each snapshot that is timed, and the text
- * is looked at once, so that what is timed is the whole of it. */
+/* bench: weir's snapshot, text, protobuf and OTLP rows. Invariant: every value changes before each snapshot that is timed,
+ * and the text is looked at once, so that what is timed is the whole of it. */
 #define _GNU_SOURCE
 #include "bench.h"
 #include "workload.h"
 
+#include <weir/otlp.h>
 #include <weir/prometheus.h>
 #include <weir/weir.h>
 
@@ -76,6 +77,44 @@ static uint64_t once_text(void *arg)
 	return bench_now() - began;
 }
 
+#define DELIMITED "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+static uint64_t once_protobuf(void *arg)
+{
+	struct work *w = arg;
+	struct weir_snapshot *snapshot;
+	uint64_t began;
+
+	grow(w);
+	began = bench_now();
+	bench_require(weir_snapshot_new(&snapshot) == WEIR_OK, "no snapshot");
+	bench_require(weir_prometheus_encode(snapshot, DELIMITED, w->text, w->room, &w->length) == WEIR_OK, "no messages");
+	weir_snapshot_destroy(snapshot);
+	return bench_now() - began;
+}
+
+/* Each family is a length and a message; each series one Metric, which has a label "method" here. */
+static void check_protobuf(const struct work *w)
+{
+	size_t families = 0, series = 0;
+
+	for (size_t at = 0; at < w->length; families++) {
+		size_t len = 0;
+
+		for (unsigned shift = 0;; shift += 7) {
+			len |= (size_t)(w->text[at] & 127) << shift;
+			if ((w->text[at++] & 128) == 0)
+				break;
+		}
+		bench_require(len <= w->length - at, "a message is cut short");
+		at += len;
+	}
+	for (const char *c = w->text; (c = memmem(c, (size_t)(w->text + w->length - c), work_label_names[0],
+	                                          strlen(work_label_names[0]))) != NULL; c++)
+		series++;
+	bench_require(families >= WORK_FAMILIES && series >= w->count, "the messages have too few series");
+}
+
 static uint64_t once_encode(void *arg)
 {
 	struct work *w = arg;
@@ -89,6 +128,32 @@ static uint64_t once_encode(void *arg)
 	took = bench_now() - began;
 	weir_snapshot_destroy(snapshot);
 	return took;
+}
+
+static int write_bytes(void *arg, const void *bytes, size_t len)
+{
+	struct work *w = arg;
+
+	if (len > w->room - w->length)
+		return -1;
+	memcpy(w->text + w->length, bytes, len);
+	w->length += len;
+	return 0;
+}
+
+static uint64_t once_otlp(void *arg)
+{
+	struct work *w = arg;
+	struct weir_snapshot *snapshot;
+	uint64_t began;
+
+	grow(w);
+	w->length = 0;
+	began = bench_now();
+	bench_require(weir_snapshot_new(&snapshot) == WEIR_OK, "no snapshot");
+	bench_require(weir_otlp_write_metrics(snapshot, write_bytes, w) == WEIR_OK, "no bytes");
+	weir_snapshot_destroy(snapshot);
+	return bench_now() - began;
 }
 
 /* A line a series at least, and the first series of the first family among them. */
@@ -113,7 +178,8 @@ int main(int argc, char **argv)
 	    {"snapshot_100k", 100000, once_snapshot},      {"snapshot_1m", 1000000, once_snapshot},
 	    {"prometheus_text_1k", 1000, once_text},       {"prometheus_text_10k", 10000, once_text},
 	    {"prometheus_text_100k", 100000, once_text},   {"prometheus_text_1m", 1000000, once_text},
-	    {"prometheus_encode_10k", 10000, once_encode},
+	    {"prometheus_encode_10k", 10000, once_encode}, {"prometheus_protobuf_10k", 10000, once_protobuf},
+	    {"otlp_metrics_10k", 10000, once_otlp},
 	};
 	struct bench b = bench_arguments(argc, argv);
 
@@ -123,10 +189,18 @@ int main(int argc, char **argv)
 		if (!bench_is(&b, rows[i].row))
 			continue;
 		w = prepare(rows[i].series);
-		once_text(&w);
-		check(&w);
+		if (rows[i].once == once_protobuf) {
+			once_protobuf(&w);
+			check_protobuf(&w);
+		} else if (rows[i].once == once_otlp) {
+			once_otlp(&w);
+			bench_require(w.length > 50 * w.count, "the bytes are too few");
+		} else {
+			once_text(&w);
+			check(&w);
+		}
 		bench_measure_once(&b, "weir", rows[i].once, &w);
-		fprintf(stderr, "bench: weir: %zu bytes of text\n", w.length);
+		fprintf(stderr, "bench: weir: %zu bytes\n", w.length);
 		free(w.series);
 		free(w.text);
 	}

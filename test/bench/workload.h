@@ -6,7 +6,9 @@
  *   handles   n series, in shuffled order, seed 3
  *   families  100 of n / 100 series: series i of a family is method i % 4, code i / 4 % 5, route "/api/v1/orders/" and
  *             i / 20 in two digits at least; its value begins at 1000000 + 7919 * i, and grows by 1 + i % 7 before
- *             every encoding */
+ *             every encoding
+ *   spans     "orders.find_one" with order.id, order.state and db.system, all text; the id is one of 16 in turn, the others are
+ *             constants; an inner span of a request, 163 bytes in OTLP */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
 
@@ -20,7 +22,9 @@ enum {
 	WORK_LABELS = 3,
 	WORK_VALUES = 16384,
 	WORK_FAMILIES = 100,
-	WORK_TURNS = 16, /* series of histogram_explicit_16_series */
+	WORK_TURNS = 16, /* series of histogram_explicit_16_series; order ids of spans */
+	WORK_BLOCK = 512, /* spans until they are drained */
+	WORK_ID_BYTES = 10,
 };
 
 static const char *const work_label_names[] = {"method", "route", "code", NULL};
@@ -43,6 +47,12 @@ enum { WORK_BOUNDS = sizeof work_bounds / sizeof *work_bounds };
 /* What is recorded into them, and into exponential buckets, in ns. */
 static const uint64_t work_explicit_lowest = 1000000, work_explicit_highest = 20000000000;
 static const uint64_t work_exponential_lowest = 1000, work_exponential_highest = 60000000000;
+
+static const char *const work_ids[WORK_TURNS] = {
+    "42-1234500", "42-1234501", "42-1234502", "42-1234503", "42-1234504", "42-1234505", "42-1234506", "42-1234507",
+    "42-1234508", "42-1234509", "42-1234510", "42-1234511", "42-1234512", "42-1234513", "42-1234514", "42-1234515",
+};
+static const char work_traceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 static inline uint64_t work_next(uint64_t *state)
 {

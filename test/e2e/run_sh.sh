@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# examples/run.sh as a user runs it: its table has what it promises, Prometheus answers, nothing is left behind.
+# examples/run.sh as a user runs it: its table has what it promises, Prometheus answers, a slow trace comes back from the Collector
+# (test/e2e/collector/build.sh), nothing is left behind.
 set -euo pipefail
 cd "$WEIR_ROOT"
 for tool in wrk prometheus; do
@@ -31,7 +32,7 @@ left_behind() {
 }
 PY=$(
 	cat <<'TEXT'
-import re, sys
+import json, re, sys
 text = open(sys.argv[1]).read()
 def number(s): return float(s.replace(",", ""))
 def need(what, there):
@@ -64,6 +65,22 @@ elif what == "cost":
         need(row, re.search(rf"^{re.escape(row)} +[\d.]+ us +[\d,]+ +\d+ %$", text, re.M))
 elif what == "where":
     need("the address of /metrics", re.search(r"^metrics are at http://127\.0\.0\.1:\d+/metrics", text, re.M))
+elif what == "trace":
+    exemplar = re.search(r"^exemplar  http_request_duration_seconds_bucket\{.*\}\n +([\d.]+) ms, trace_id=([0-9a-f]{32})$", text, re.M)
+    need("the exemplar", exemplar)
+    line = re.search(r"^log line  (\{.*\})$", text, re.M)
+    need("the log line", line)
+    line = json.loads(line[1])
+    need("its trace id in the log line", line["trace_id"] == exemplar[2])
+    rows = re.findall(r"^(orders-gateway|orders-store) +(\S.*?) +([\d.]+) ms  \|[ =]{24}\|", text, re.M)
+    need("a span tree over both processes", {(who, name.split()[0]) for who, name, _ in rows} >= {
+        ("orders-gateway", line["method"]), ("orders-store", line["method"])})
+    need("the store's own work", any(name in ("orders.get", "orders.put") for _, name, _ in rows))
+    need("a slow request", float(exemplar[1]) >= 20)
+    need("a root that took as long as its exemplar", abs(float(rows[0][2]) - float(exemplar[1])) < 0.1)
+    need("the slow answer", "slow answer (store.delay_ms=" in text)
+    arrived = re.search(r"^the Collector has ([\d,]+) spans; the gateway could not deliver 0$", text, re.M)
+    need("spans, none lost", arrived and number(arrived[1]) >= len(rows))
 elif what == "prometheus":
     counts = re.search(r"^Prometheus has ([\d,]+) requests; orders counted ([\d,]+)\.", text, re.M)
     need("its count", counts and counts[1] == counts[2])
@@ -80,10 +97,10 @@ mkdir "$work.out"
 trap 'rm -rf "$work" "$work.out"' EXIT
 out=$work.out/main
 code=0
-TMPDIR=$work examples/run.sh --seconds 2 --prometheus --no-install >"$out" 2>&1 || code=$?
+TMPDIR=$work examples/run.sh --seconds 2 --prometheus --collector --no-install >"$out" 2>&1 || code=$?
 [ $code -eq 0 ] || tail -20 "$out"
 ok ends_with_0 test $code -eq 0
-for what in requests latency slo cost where prometheus; do
+for what in requests latency slo cost where prometheus trace; do
 	ok table_has_$what says $what
 done
 ok leaves_nothing_behind left_behind
@@ -159,6 +176,7 @@ ok other_systems_get_the_list refuses "$work.out/no-apt" '^    libmicrohttpd-dev
 ok bad_arguments_are_refused refuses "$PATH" 'usage' --seconds 1 --frobnicate
 ok bad_seconds_are_refused refuses "$PATH" 'takes a number' --seconds 0
 ok off_with_prometheus_is_refused refuses "$PATH" 'nothing to scrape' --telemetry off --prometheus
+ok off_with_collector_is_refused refuses "$PATH" 'nothing to receive' --telemetry off --collector
 helps() {
 	examples/run.sh --help | grep -q -- --no-install
 }

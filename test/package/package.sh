@@ -38,7 +38,7 @@ never()
 # ---- a copy elsewhere: everything below works in the moved prefix -------------------------------------------------------
 sources=$scratch/sources moved=$scratch/moved/deep/prefix
 mkdir -p "$sources" "${moved%/*}"
-cp "$root"/examples/hello.c "$root"/examples/hello.cpp "$here/alone.c" "$sources"
+cp "$root"/examples/hello.c "$root"/examples/hello.cpp "$here/alone.c" "$here/ship.c" "$sources"
 cp -a "$prefix" "$moved"
 pc=$(cd "$moved" && find . -name weir.pc)
 libdir=$(cd "$moved/${pc%/*}/.." && pwd)
@@ -62,14 +62,14 @@ layout()
 	wanted=$(cd "$root/include" && find weir -type f ! -name private.h | sort)
 	found=$(cd "$moved/include" && find . -type f | sed 's,^\./,,' | sort)
 	diff <(echo "$wanted") <(echo "$found")
-	for name in weir weir-prometheus; do
+	for name in weir weir-prometheus weir-otlp; do
 		test -L "$libdir/lib$name.so"
 		test -L "$libdir/lib$name.so.0"
 		test -f "$libdir/lib$name.a"
 		test -f "$libdir/pkgconfig/$name.pc"
 	done
 	found=$(find "$moved" -type f ! -path '*/include/*')
-	never grep -vE '/lib(weir|weir-prometheus)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$|/man/man(3/weir(-prometheus)?\.3|5/weir-segment\.5)$' <<<"$found"
+	never grep -vE '/lib(weir|weir-prometheus|weir-otlp)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$|/man/man(3/weir(-prometheus|-otlp|-span)?\.3|5/weir-segment\.5)$' <<<"$found"
 	test -f "$moved/share/man/man3/weir.3"
 }
 no_paths() # no file of the package knows where it was built or first installed
@@ -85,6 +85,10 @@ private_libs() # third parties stand in Libs.private alone
 	[ "$(pkg --print-requires-private weir-prometheus)" = "" ]
 	never grep -E -- '-lz|-lmicrohttpd' <<<"$(pkg --libs weir-prometheus)"
 	pkg --static --libs weir-prometheus | grep -- -lmicrohttpd | grep -- -lz
+	[ "$(pkg --print-requires weir-otlp | sed 's/ .*//')" = weir ]
+	[ "$(pkg --print-requires-private weir-otlp)" = "" ]
+	never grep -E -- '-lcurl|-lprotobuf-c|-lz' <<<"$(pkg --libs weir-otlp)"
+	pkg --static --libs weir-otlp | grep -- -lcurl | grep -- -lprotobuf-c | grep -- -lz
 	[ "$(pkg --modversion weir)" = "$(sed -nE 's/^#define WEIR_VERSION_TEXT "(.*)"/\1/p' "$root/include/weir/base.h")" ]
 }
 check "layout" layout
@@ -122,6 +126,7 @@ each() # NAME FLAGS...: C and C++, both packages, shared and static
 		check "$name pkg-config $form hello.c gcc" one "$name" $form weir-prometheus hello.c gcc -std=c11 "$@"
 		check "$name pkg-config $form hello.cpp g++" one "$name" $form weir-prometheus hello.cpp g++ -std=c++17 "$@"
 		check "$name pkg-config $form alone.c gcc" one "$name" $form weir alone.c gcc -std=c11 "$@"
+		check "$name pkg-config $form ship.c gcc" one "$name" $form weir-otlp ship.c gcc -std=gnu11 -pthread "$@"
 	done
 	check "$name pkg-config full static alone.c gcc" one "$name" full weir alone.c gcc -std=c11 "$@"
 }
@@ -136,6 +141,7 @@ for form in shared archives; do
 			-ffunction-sections -fdata-sections -Wl,--gc-sections
 		check "clang lld -flto $form $source" one lld $form weir-prometheus $source clang -std=c11 -O2 -fuse-ld=lld -flto
 	done
+	check "clang pkg-config $form ship.c" one clang $form weir-otlp ship.c clang -std=gnu11 -pthread -O2
 	check "clang++ pkg-config $form hello.cpp" one clang $form weir-prometheus hello.cpp clang++ -std=c++20 -O2
 done
 
@@ -149,18 +155,19 @@ archives_only()
 	cmake --install "$scratch/archives"
 	[ -z "$(find "$scratch/only" -name '*.so*')" ]
 }
-static_as_it_is() # SOURCE COMPILER...
+static_as_it_is() # PACKAGE SOURCE COMPILER...
 {
-	local source=$1
-	shift
+	local package=$1 source=$2
+	shift 2
 	# shellcheck disable=SC2046
 	"$@" "$sources/$source" -o "$scratch/program" \
-		$(PKG_CONFIG_PATH=$scratch/only/$arch/pkgconfig pkg-config --static --cflags --libs weir-prometheus)
+		$(PKG_CONFIG_PATH=$scratch/only/$arch/pkgconfig pkg-config --static --cflags --libs "$package")
 	runs "$scratch/program" static
 }
 check "only archives: built, installed" archives_only
-check "only archives: pkg-config --static hello.c" static_as_it_is hello.c gcc -std=c11
-check "only archives: pkg-config --static hello.cpp" static_as_it_is hello.cpp g++ -std=c++17
+check "only archives: pkg-config --static hello.c" static_as_it_is weir-prometheus hello.c gcc -std=c11
+check "only archives: pkg-config --static hello.cpp" static_as_it_is weir-prometheus hello.cpp g++ -std=c++17
+check "only archives: pkg-config --static ship.c" static_as_it_is weir-otlp ship.c gcc -std=gnu11
 
 # ---- CMake -----------------------------------------------------------------------------------------------------------------
 by_find_package() # PREFIX ARCHIVES_ONLY FLAGS...
@@ -171,13 +178,14 @@ by_find_package() # PREFIX ARCHIVES_ONLY FLAGS...
 	cmake -S "$here/find_package" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$from" -DSOURCES="$sources" \
 		-DARCHIVES_ONLY="$only" "$@"
 	cmake --build "$scratch/consumer" -- --quiet
-	for program in hello_static hello_cpp_static alone_static; do
+	for program in hello_static hello_cpp_static alone_static ship_static; do
 		runs "$scratch/consumer/$program" static
 	done
 	if [ "$only" = ON ]; then
 		runs "$scratch/consumer/hello_plain" static
+		runs "$scratch/consumer/ship_plain" static
 	else
-		for program in hello hello_cpp alone; do
+		for program in hello hello_cpp alone ship; do
 			runs "$scratch/consumer/$program" shared
 		done
 	fi
@@ -190,7 +198,7 @@ embedded() # EXPECTED-TARGETS FLAGS...
 	cmake -S "$here/embedded" -B "$scratch/embedded" -G Ninja -DWEIR_SOURCE="$scratch/source" -DSOURCES="$sources" \
 		-DEXPECT="$expect" "$@"
 	cmake --build "$scratch/embedded" -- --quiet
-	for program in alone hello; do
+	for program in alone hello ship; do
 		LD_LIBRARY_PATH='' OTEL_EXPORTER_PROMETHEUS_HOST=127.0.0.1 OTEL_EXPORTER_PROMETHEUS_PORT=$port \
 			timeout 60 "$scratch/embedded/own/$program"
 	done
@@ -201,11 +209,11 @@ embedded() # EXPECTED-TARGETS FLAGS...
 # Only what a build needs: nothing of the tests may be missed.
 mkdir "$scratch/source"
 cp -r "$root"/CMakeLists.txt "$root"/cmake "$root"/include "$root"/src "$root"/exporters "$scratch/source"
-libraries="weir;weir_prometheus;weir_prometheus_static;weir_static"
+libraries="weir;weir_otlp;weir_otlp_static;weir_prometheus;weir_prometheus_static;weir_static"
 check "find_package, C and C++, shared and static" by_find_package "$moved" OFF -DCMAKE_BUILD_TYPE=Release
 check "find_package, -flto" by_find_package "$moved" OFF -DCMAKE_BUILD_TYPE=Release -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON
 check "find_package, only archives" by_find_package "$scratch/only" ON
 check "add_subdirectory" embedded "$libraries"
-check "add_subdirectory, BUILD_SHARED_LIBS=OFF" embedded "weir_prometheus_static;weir_static" -DBUILD_SHARED_LIBS=OFF
+check "add_subdirectory, BUILD_SHARED_LIBS=OFF" embedded "weir_otlp_static;weir_prometheus_static;weir_static" -DBUILD_SHARED_LIBS=OFF
 check "FetchContent from a local path" embedded "$libraries" -DFETCH=ON -DFETCHCONTENT_FULLY_DISCONNECTED=ON
 exit $failed

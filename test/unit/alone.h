@@ -198,7 +198,9 @@ static inline int alone_body(const char *name)
 	int main(int argc, char **argv)                                                                                \
 	{                                                                                                              \
 		static const char *const variables[] = {"OTEL_LOG_LEVEL", "OTEL_METRIC_EXPORT_INTERVAL",               \
-		                                        "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"};              \
+		                                        "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME",               \
+		                                        "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER",                   \
+		                                        "OTEL_TRACES_SAMPLER", "KUBERNETES_SERVICE_HOST"};             \
                                                                                                                        \
 		for (size_t i = 0; i < COUNT(variables); i++)                                                          \
 			unsetenv(variables[i]);                                                                        \

@@ -334,7 +334,8 @@ ALONE(shutdown_stops_who_asked_for_it_and_tells_its_result)
 {
 	struct weir_options o = quiet();
 
-	weir_private_on_shutdown(on_stop);
+	assert_true(weir_private_on_shutdown(on_stop));
+	assert_true(weir_private_on_shutdown(on_stop)); /* once all the same */
 	assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_OK); /* it was not started */
 	assert_int_equal(stops, 0);
 	assert_int_equal(weir_init(&o), WEIR_OK);
@@ -346,10 +347,61 @@ ALONE(shutdown_stops_who_asked_for_it_and_tells_its_result)
 	assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_ETIMEOUT);
 	assert_int_equal(stops, 2);
 	assert_false(weir_private_started());
-	weir_private_on_shutdown(NULL);
+	assert_false(weir_private_on_shutdown(NULL));
+}
+
+static char stop_order[16];
+#define STOP(letter)                                                                                                   \
+	static int stop_##letter(uint64_t timeout_ns)                                                                  \
+	{                                                                                                              \
+		(void)timeout_ns;                                                                                      \
+		strcat(stop_order, #letter);                                                                           \
+		return #letter[0] == 'b' ? WEIR_EIO : #letter[0] == 'c' ? WEIR_ETIMEOUT : WEIR_OK;                     \
+	}
+STOP(a)
+STOP(b)
+STOP(c)
+STOP(d)
+STOP(e)
+STOP(f)
+STOP(g)
+STOP(h)
+STOP(i)
+
+ALONE(shutdown_stops_eight_in_their_order_and_tells_the_first_error)
+{
+	static int (*const all[])(uint64_t) = {stop_a, stop_b, stop_c, stop_d, stop_e, stop_f, stop_g, stop_h};
+	struct weir_options o = quiet();
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		assert_true(weir_private_on_shutdown(all[i]));
+	assert_false(weir_private_on_shutdown(stop_i));
+	assert_true(weir_private_on_shutdown(stop_h));
+	assert_int_equal(weir_init(&o), WEIR_OK);
+	assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_EIO);
+	assert_string_equal(stop_order, "abcdefgh");
+}
+
+ALONE(options_of_spans_are_within_bounds)
+{
+	struct weir_sampling newer = {.size = sizeof newer};
+	struct weir_options o = quiet();
+
+	o.spans_queue = (1u << 26) + 1;
+	assert_int_equal(weir_init(&o), WEIR_EINVAL);
+	o.spans_queue = 0;
+	o.spans_bytes = (UINT64_C(1) << 40) + 1;
+	assert_int_equal(weir_init(&o), WEIR_EINVAL);
+	o.spans_bytes = 0;
+	newer.size = 0; /* it was never set */
+	o.sampling = &newer;
+	assert_int_equal(weir_init(&o), WEIR_EINVAL);
+	newer.size = sizeof newer;
+	newer.ratio_ppm = 1000001;
+	assert_int_equal(weir_init(&o), WEIR_EINVAL);
+	newer.ratio_ppm = 1000000;
 	assert_int_equal(weir_init(&o), WEIR_OK);
 	assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_OK);
-	assert_int_equal(stops, 2);
 }
 
 /* ---- status ---- */
@@ -498,6 +550,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_threads_may_begin_and_end_it),
 	cmocka_unit_test(what_was_refused_before_is_told_at_init),
 	cmocka_unit_test(shutdown_stops_who_asked_for_it_and_tells_its_result),
+	cmocka_unit_test(shutdown_stops_eight_in_their_order_and_tells_the_first_error),
+	cmocka_unit_test(options_of_spans_are_within_bounds),
 	cmocka_unit_test(a_status_is_as_long_as_its_reader_knows_it),
 	cmocka_unit_test(attaching_opens_all_that_is_there),
 	cmocka_unit_test(a_child_begins_again_when_it_says_so),

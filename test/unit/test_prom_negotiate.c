@@ -11,6 +11,7 @@
 
 #define TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_1 "text/plain; version=1.0.0; charset=utf-8; escaping="
+#define PB "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 #define OM "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping="
 
 struct accept {
@@ -45,8 +46,13 @@ static void real_clients(void **state)
 	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
 	     "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
 	     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-	     OM "underscores"},
+	     PB},
 	    /* Prometheus 3 */
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6,"
+	     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+	     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+	     "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+	     PB "; escaping=allow-utf-8"},
 	    {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
 	     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
 	     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
@@ -76,6 +82,8 @@ static void by_q_then_by_closeness(void **state)
 	    {"text/plain;version=0.0.4;q=0.1, text/plain;q=0.9, application/openmetrics-text;q=0.5",
 	     TEXT_1 "underscores"},
 	    {"application/*", OM "underscores"},
+	    {"application/*, application/openmetrics-text;q=0", PB}, /* nobody is given it unasked, but for this */
+	    {"text/plain, application/vnd.google.protobuf;proto=\"io.prometheus.client.MetricFamily\";encoding=delimited;q=0.9", TEXT},
 	    {"text/*", TEXT},
 	    {"TEXT/Plain;VERSION=0.0.4;Q=1", TEXT},
 	    {" text/plain ; version = \"0.0.4\" ; q = 1.000 , ", TEXT},
@@ -118,7 +126,11 @@ static void what_nobody_writes_here(void **state)
 	    {"*/*;q=0", NULL},
 	    {"text/plain;q=0", NULL},
 	    {"text/plain;q=0.000,application/openmetrics-text;q=0.0", NULL},
-	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", NULL},
+	    {"application/vnd.google.protobuf", NULL}, /* any message at all */
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", NULL},
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", NULL},
+	    {"application/vnd.google.protobuf;proto=other.Message;encoding=delimited", NULL},
+	    {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;version=2", NULL},
 	    {"textual/plain", NULL},
 	    {"text", NULL},
 	};
@@ -170,7 +182,8 @@ static void every_variant_has_an_index_and_a_type(void **state)
 			assert_true(index < WEIR__PROM_VARIANTS);
 			assert_false(seen[index]);
 			seen[index] = true;
-			assert_non_null(strstr(weir__prom_content_type(v), f == WEIR__OPENMETRICS_1_0_0
+			assert_non_null(strstr(weir__prom_content_type(v), f == WEIR__PROTOBUF ? "MetricFamily; encoding=d"
+			                                                   : f == WEIR__OPENMETRICS_1_0_0
 			                                                       ? "application/openmetrics-text; v"
 			                                                       : "text/plain; v"));
 		}

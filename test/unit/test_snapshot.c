@@ -2,6 +2,7 @@
  * changes. */
 #define _GNU_SOURCE
 #include "snapshot.h"
+#include "exemplar.h"
 #include "observe.h"
 
 #include "alone.h"
@@ -624,6 +625,61 @@ ALONE(no_series_goes_back_whoever_takes_snapshots)
 	assert_int_equal(status_now().snapshots, 3 * 150 + 1);
 }
 
+/* ---- exemplars: of the series that they were put for, as they were at the snapshot's moment ---- */
+
+static uint32_t cell_of(const char *name, size_t nth)
+{
+	const struct weir__series *s = NULL;
+
+	for (struct weir__instrument *i = weir__instruments_first(); i != NULL; i = i->next)
+		if (strcmp(i->name, name) == 0)
+			s = i->first;
+	for (; s != NULL && nth != 0; nth--)
+		s = s->next;
+	assert_non_null(s);
+	return s->cell;
+}
+
+ALONE(exemplars_are_of_their_series_and_moment)
+{
+	const struct weir_histogram *h;
+	const struct weir_counter *c;
+	struct weir_snapshot *before, *snapshot;
+	struct weir_series s;
+	struct weir_ids ids = {.trace_id = {1, 2, 3}, .span_id = {4}, .flags = 1};
+
+	assert_int_equal(weir_histogram_create(&h, "took", "Help.", LABELS("a"), NULL), WEIR_OK);
+	assert_int_equal(weir_counter_create(&c, "done", "Help.", LABELS("a"), NULL), WEIR_OK);
+	weir_histogram_record_with(h, 3, "x");
+	weir_histogram_record_with(h, 4, "y");
+	weir_counter_add_with(c, 7, "x");
+	weir_counter_add_with(c, 8, "y");
+	before = take();
+	weir__exemplar_put(cell_of("took", 1), 3, 4, 1000, &ids);
+	weir__exemplar_put(cell_of("took", 1), 0, 0, 1001, &ids);
+	weir__exemplar_put(cell_of("done", 0), 0, 7, 1002, &ids);
+	snapshot = take();
+	weir__exemplar_put(cell_of("took", 1), 3, 5, 2000, &ids);
+	weir__exemplar_put(cell_of("took", 0), 2, 2, 2000, &ids);
+	assert_true(find(snapshot, "took", "y", &s));
+	assert_int_equal(s.exemplars_count, 2);
+	assert_int_equal(s.exemplars[0].bucket, 0);
+	assert_int_equal(s.exemplars[1].bucket, 3);
+	assert_int_equal(s.exemplars[1].value, 4);
+	assert_int_equal(s.exemplars[1].time_ns, 1000);
+	assert_memory_equal(&s.exemplars[1].ids, &ids, sizeof ids);
+	assert_true(find(snapshot, "took", "x", &s) && s.exemplars_count == 0 && s.exemplars == NULL);
+	assert_true(find(snapshot, "done", "x", &s) && s.exemplars_count == 1 && s.exemplars[0].value == 7);
+	assert_true(find(snapshot, "done", "y", &s) && s.exemplars_count == 0 && s.exemplars == NULL);
+	assert_true(find(before, "took", "y", &s) && s.exemplars_count == 0 && s.exemplars == NULL);
+	weir_snapshot_destroy(before);
+	weir_snapshot_destroy(snapshot);
+	snapshot = take();
+	assert_true(find(snapshot, "took", "y", &s) && s.exemplars[1].value == 5);
+	assert_true(find(snapshot, "took", "x", &s) && s.exemplars_count == 1);
+	weir_snapshot_destroy(snapshot);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nothing_recorded_is_an_empty_snapshot),
 	cmocka_unit_test(numbers_of_every_kind_are_what_was_recorded),
@@ -640,5 +696,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_threads_may_read_one_snapshot),
 	cmocka_unit_test(find_takes_the_whole_tuple),
 	cmocka_unit_test(no_series_goes_back_whoever_takes_snapshots),
+	cmocka_unit_test(exemplars_are_of_their_series_and_moment),
 };
 ALONE_MAIN(tests)

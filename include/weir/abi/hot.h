@@ -84,7 +84,8 @@ WEIR_ASSERT_(sizeof(struct weir_histogram_series) == 16 || sizeof(void *) != 8, 
 /* A wrong number of label values is a compile error where the compiler sees the instrument (from -O1 on); elsewhere the
  * record is dropped, counted, and logged once. */
 #if defined(__OPTIMIZE__) && defined(__has_attribute) && (!defined(__clang__) || __clang_major__ >= 14)
-void weir_label_count_(void) __attribute__((error("weir: give as many label values as the instrument has label names")));
+void weir_label_count_(void)
+	__attribute__((nothrow, error("weir: give as many label values as the instrument has label names")));
 #define WEIR_CHECK_(i, n, differs)                                                                                     \
 	do                                                                                                             \
 		if (__builtin_constant_p((n)differs(i)->i_.labels_) && (n)differs(i)->i_.labels_)                      \

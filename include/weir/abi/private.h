@@ -22,8 +22,10 @@ WEIR_API void weir_private_gate_at_exit(void);
 /* One line to the log callback; each message at most once a minute. Never from a record, nor under a lock that one takes. */
 WEIR_API void weir_private_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Runs at weir_shutdown, with the time that is left; one function (the endpoint's). NULL takes it away. */
-WEIR_API void weir_private_on_shutdown(int (*stop)(uint64_t timeout_ns));
+/* Runs at each weir_shutdown from here on, with the time that is left, behind those that came before. The same function again
+ * is harmless; false: eight others are there. */
+WEIR_API bool weir_private_on_shutdown(int (*stop)(uint64_t timeout_ns));
+WEIR_API bool weir_private_disabled(void); /* OTEL_SDK_DISABLED, as weir_init read it: starts succeed, and start nothing */
 WEIR_API bool weir_private_started(void); /* between weir_init and weir_shutdown */
 WEIR_API bool weir_private_pumped(void);  /* started with no_thread */
 /* Counts up each time that this process turns out to be a forked child. */

@@ -1,5 +1,5 @@
 /* A database: worker threads, instruments made at run time, statistics it already keeps, no thread of weir's, its own command
- * that shows the numbers, and a unit test of its own metrics. */
+ * that shows the numbers, spans of its statements as a driver's, and a unit test of its own metrics and spans. */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include <weir/weir.h>
 
@@ -48,6 +48,46 @@ static void *work(void *arg)
 	weir_counter_add_with(t->reads, 1, "index");
 	weir_stopwatch_record(&commit, &commit_time);
 	return NULL;
+}
+
+/* ---- a statement, as a driver sends it: the trace stands in a comment. One that failed is kept, sampled or not ---- */
+static int64_t statement(const char *traceparent, const char *sql, int64_t rows)
+{
+	struct weir_ctx ctx;
+	struct weir_span span;
+
+	weir_ctx_begin(&ctx, NULL, 0);
+	if (traceparent != NULL)
+		weir_ctx_add_header(&ctx, weir_str_of("traceparent"), weir_str_of(traceparent));
+	weir_span_begin(&span, &ctx, WEIR_SERVER, "SELECT");
+	weir_span_set_with(&span, weir_attr_str("db.query.text", sql), weir_attr_int("db.response.returned_rows", rows));
+	if (rows < 0)
+		weir_span_fail(&span, "deadlock");
+	weir_span_end_record(&span, &commit_time);
+	weir_ctx_end(&ctx);
+	return rows;
+}
+
+static struct {
+	size_t spans, kept;
+	int64_t rows;
+} shipped;
+
+static int ship(void *arg, struct weir_batch *batch, uint64_t timeout_ns)
+{
+	struct weir_ended e;
+
+	(void)arg;
+	(void)timeout_ns;
+	weir_ended_begin(&e, batch);
+	while (weir_ended_next(&e)) {
+		shipped.spans++;
+		shipped.kept += e.kept;
+		for (size_t i = 0; i < e.attrs.count; i++)
+			if (e.attrs.ptr[i].type == WEIR_ATTR_INT)
+				shipped.rows += e.attrs.ptr[i].as.integer;
+	}
+	return WEIR_OK;
 }
 
 /* ---- what the cache counts by itself is read when it is looked at: all of it under one lock, at one moment ---- */
@@ -114,9 +154,26 @@ static void test_status(void)
 	assert(strstr(text, "db_cache_bytes{pool=\"cold\"} 8192\n") != NULL);
 }
 
+static void test_statements(void)
+{
+	struct weir_exporter_options ships = {.size = sizeof ships, .name = "ship", .spans = ship};
+	struct weir_exporter *exporter;
+
+	assert(weir_exporter_new(&exporter, &ships) == WEIR_OK);
+	statement("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "SELECT 1", 5);
+	statement("00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "SELECT 2", 70); /* its caller does not sample */
+	statement("00-2af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "SELECT 3", -1); /* but this one failed */
+	statement(NULL, "SELECT 4", 700);                                                    /* of nobody's trace: sampled here */
+	assert(weir_flush(WEIR_S(5)) == WEIR_OK);
+	assert(shipped.spans == 3 && shipped.kept == 1 && shipped.rows == 704);
+	assert(weir_histogram_read(&commit_time).count == 5); /* all are measured */
+	assert(weir_exporter_destroy(exporter, WEIR_S(5)) == WEIR_OK);
+}
+
 int main(void)
 {
-	struct weir_options options = {.size = sizeof options, .service_name = "database", .no_thread = true};
+	struct weir_sampling sampling = {.size = sizeof sampling, .keep_failed = true};
+	struct weir_options options = {.size = sizeof options, .service_name = "database", .no_thread = true, .sampling = &sampling};
 	struct cache cache = {PTHREAD_MUTEX_INITIALIZER, 7, 4096, 8192};
 	struct weir_callback *callback;
 	struct table table;
@@ -125,6 +182,7 @@ int main(void)
 	if (weir_init(&options) || table_open(&table, "lsm") || weir_callback_new(&callback, cache_observe, &cache))
 		return 1;
 	test_reads(&table);
+	test_statements();
 	assert(weir_pump(WEIR_MS(2), &next_ns) == WEIR_OK); /* the checkpoint's loop: 2 ms at most, again in next_ns */
 	test_status();
 	weir_callback_destroy(callback); /* its last run is over: the cache may go */

@@ -1,5 +1,5 @@
-/* A third party's exporter, as a plugin: lines of StatsD-like text, made of the public iterators alone. Loaded by
- * plugin_host.c. */
+/* A third party's exporter, as a plugin: lines of StatsD-like text, and of each slow span; made of the public iterators
+ * alone. Loaded by plugin_host.c. */
 #include <weir/weir.h>
 
 #include <inttypes.h>
@@ -8,8 +8,9 @@
 
 struct lines {
 	FILE *out;
+	uint64_t slowest_ns;
 };
-int lines_start(const char *path, struct weir_exporter **exporter);
+int lines_start(const char *path, uint64_t slowest_ns, struct weir_exporter **exporter);
 
 static void put_labels(FILE *out, const struct weir_family *family, const struct weir_series *series)
 {
@@ -61,6 +62,23 @@ static int lines_metrics(void *arg, const struct weir_snapshot *snapshot, uint64
 	return fflush(lines->out) == 0 ? WEIR_OK : WEIR_EIO;
 }
 
+static int lines_spans(void *arg, struct weir_batch *batch, uint64_t timeout_ns)
+{
+	struct lines *lines = arg;
+	struct weir_ended span;
+	char trace[33], id[17];
+
+	(void)timeout_ns;
+	weir_ended_begin(&span, batch);
+	while (weir_ended_next(&span)) {
+		if (span.end_ns - span.start_ns < lines->slowest_ns)
+			continue;
+		weir_ids_hex(&span.ids, trace, id);
+		fprintf(lines->out, "slow %s %.*s%s\n", trace, (int)span.name.len, span.name.ptr, span.failed ? " failed" : "");
+	}
+	return fflush(lines->out) == 0 ? WEIR_OK : WEIR_EIO;
+}
+
 static void lines_closed(void *arg)
 {
 	struct lines *lines = arg;
@@ -70,15 +88,16 @@ static void lines_closed(void *arg)
 	free(lines);
 }
 
-int lines_start(const char *path, struct weir_exporter **exporter)
+int lines_start(const char *path, uint64_t slowest_ns, struct weir_exporter **exporter)
 {
 	struct lines *lines = malloc(sizeof *lines);
 	struct weir_exporter_options options = {.size = sizeof options, .name = "lines", .arg = lines,
 	                                        .interval_ns = WEIR_S(10), .metrics = lines_metrics,
-	                                        .closed = lines_closed};
+	                                        .spans = lines_spans, .closed = lines_closed};
 
 	if (lines == NULL)
 		return WEIR_ENOMEM;
+	lines->slowest_ns = slowest_ns;
 	lines->out = fopen(path, "a");
 	if (lines->out == NULL) {
 		free(lines);

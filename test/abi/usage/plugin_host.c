@@ -10,7 +10,7 @@ WEIR_COUNTER(jobs, "jobs_total", "Jobs done.", "queue");
 WEIR_GAUGE(depth, "queue_depth", "Depth.");
 WEIR_HISTOGRAM(wait, WEIR_LATENCY, "wait_seconds", "Time waited.");
 
-typedef int start_fn(const char *path, struct weir_exporter **exporter);
+typedef int start_fn(const char *path, uint64_t slowest_ns, struct weir_exporter **exporter);
 
 static bool holds(const char *path, const char *line)
 {
@@ -23,6 +23,23 @@ static bool holds(const char *path, const char *line)
 		found = strcmp(text, line) == 0;
 	fclose(file);
 	return found;
+}
+
+/* A job that took so long, as it says. */
+static void job(const char *name, uint64_t took_ns, const char *why)
+{
+	struct weir_header header = {weir_str_of("traceparent"),
+	                             weir_str_of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")};
+	struct weir_span_options options = {.size = sizeof options, .start_ns = WEIR_S(1700000000)};
+	struct weir_ctx ctx;
+	struct weir_span span;
+
+	weir_ctx_begin(&ctx, &header, 1);
+	weir_span_begin_opts(&span, &ctx, WEIR_CONSUMER, name, &options);
+	if (why != NULL)
+		weir_span_fail(&span, why);
+	assert(weir_span_end_at(&span, WEIR_S(1700000000) + took_ns) == took_ns);
+	weir_ctx_end(&ctx);
 }
 
 int main(int argc, char **argv)
@@ -38,7 +55,10 @@ int main(int argc, char **argv)
 	assert(symbol != NULL);
 	memcpy(&start, &symbol, sizeof start);
 
-	assert(weir_init(NULL) == WEIR_OK && start(argv[2], &exporter) == WEIR_OK);
+	assert(weir_init(NULL) == WEIR_OK && start(argv[2], WEIR_MS(100), &exporter) == WEIR_OK);
+	job("pack", WEIR_MS(99), NULL);
+	job("send", WEIR_MS(100), NULL);
+	job("bill", WEIR_MS(250), "no money");
 	weir_counter_add_with(&jobs, 41, "mail");
 	weir_counter_add_with(&jobs, 1, "mail");
 	weir_gauge_set(&depth, -3);
@@ -48,6 +68,9 @@ int main(int argc, char **argv)
 	assert(holds(argv[2], "jobs_total,queue=mail 42|c\n"));
 	assert(holds(argv[2], "queue_depth -3|g\n"));
 	assert(holds(argv[2], "wait_seconds le0.005=1 le0.1=1 2|h\n"));
+	assert(holds(argv[2], "slow 0af7651916cd43dd8448eb211c80319c send\n"));
+	assert(holds(argv[2], "slow 0af7651916cd43dd8448eb211c80319c bill failed\n"));
+	assert(!holds(argv[2], "slow 0af7651916cd43dd8448eb211c80319c pack\n"));
 	assert(!holds(argv[2], "closed\n"));
 	assert(weir_exporter_destroy(exporter, WEIR_S(5)) == WEIR_OK && holds(argv[2], "closed\n"));
 	assert(weir_shutdown(WEIR_S(5)) == WEIR_OK);

@@ -90,6 +90,63 @@ impl Bench {
         }
     }
 
+    /// Blocks of operations: each is timed, and what puts things in order after it is not.
+    pub fn measure_blocks(&self, who: &str, block: usize, mut work: impl FnMut(usize), mut between: impl FnMut()) {
+        for _ in 0..64 {
+            work(block);
+            between();
+        }
+        for _ in 0..self.batches {
+            let mut all = Vec::new();
+            let batch = Instant::now();
+            while all.len() < 5 || (batch.elapsed().as_nanos() as f64) < self.batch_ns {
+                let began = Instant::now();
+                work(block);
+                all.push(began.elapsed().as_nanos() as f64);
+                between();
+            }
+            all.sort_by(f64::total_cmp);
+            self.print(who, (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0 / block as f64);
+        }
+    }
+
+    /// CPU time of all threads a span: a block, a millisecond of sleep, and so on.
+    pub fn measure_cpu(&self, who: &str, block: usize, mut work: impl FnMut(usize), mut flush: impl FnMut()) {
+        for batch in 0..=self.batches {
+            let (began, before, mut spans) = (Instant::now(), cpu_ns(), 0);
+            while (began.elapsed().as_nanos() as f64) < self.batch_ns {
+                work(block);
+                spans += block;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            flush();
+            if batch != 0 {
+                self.print(who, (cpu_ns() - before) / spans as f64);
+            }
+        }
+    }
+
+    /// A million spans, within a second or flat out; exported tells how many have come out, after a flush. Prints how many
+    /// were lost, or their share.
+    pub fn measure_flood(&self, who: &str, rate: bool, mut work: impl FnMut(usize), mut exported: impl FnMut() -> u64) {
+        const FLOOD: usize = 1_000_000;
+        const SLICE: usize = 100;
+        let mut before = exported();
+        for _ in 0..self.batches {
+            let began = Instant::now();
+            for done in (0..FLOOD).step_by(SLICE) {
+                while rate && began.elapsed().as_nanos() < done as u128 * 1000 {}
+                work(SLICE);
+            }
+            let took = began.elapsed().as_secs_f64();
+            let after = exported();
+            let lost = FLOOD as f64 - (after - before) as f64;
+            before = after;
+            eprintln!("bench: {who}: {took:.3} s, lost {lost}");
+            self.print(who, if rate { lost } else { 100.0 * lost / FLOOD as f64 });
+        }
+    }
+
     /// One operation that times itself, and returns its ns.
     pub fn measure_once(&self, who: &str, mut once: impl FnMut() -> f64) {
         once();
@@ -117,6 +174,13 @@ fn pin(number: usize) {
         libc::CPU_SET(cpus[number % cpus.len()], &mut one);
         assert!(libc::sched_setaffinity(0, size, &one) == 0);
     }
+}
+
+fn cpu_ns() -> f64 {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: t is ours.
+    assert!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut t) } == 0);
+    t.tv_sec as f64 * 1e9 + t.tv_nsec as f64
 }
 
 pub fn resident() -> f64 {

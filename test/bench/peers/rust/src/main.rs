@@ -2,15 +2,17 @@
 //! "ROW WHO VALUE", peer after peer. What a peer cannot do is not printed.
 
 mod client;
+mod fast;
 mod harness;
 mod hdr;
 mod interned;
+mod otel;
 mod prom;
 mod workload;
 
 fn main() {
     let bench = harness::Bench::new();
-    let peers: [fn(&harness::Bench); 4] = [prom::run, client::run, interned::run, hdr::run];
+    let peers: [fn(&harness::Bench); 6] = [prom::run, client::run, interned::run, hdr::run, fast::run, otel::run];
     for peer in peers {
         if bench.row.starts_with("bytes_") {
             harness::in_child(|| peer(&bench)); // a heap that no other peer has used

@@ -1,0 +1,22 @@
+/* L1: which headers carry a trace. Pure: no data of its own, safe in a signal handler.
+ * A name is found without regard to the case of its letters, and no other byte stands for another. */
+#ifndef WEIR_PROPAGATE_H
+#define WEIR_PROPAGATE_H
+
+#include <weir/base.h>
+
+enum weir__header {
+	WEIR__HEADER_NONE,
+	WEIR__HEADER_TRACEPARENT,
+	WEIR__HEADER_TRACESTATE,
+	WEIR__HEADER_BAGGAGE,
+	WEIR__HEADER_B3,
+	WEIR__HEADER_X_B3_TRACEID,
+	WEIR__HEADER_X_B3_SPANID,
+	WEIR__HEADER_X_B3_SAMPLED,
+	WEIR__HEADER_X_B3_FLAGS,
+};
+
+enum weir__header weir__header_of(struct weir_str name);
+
+#endif

@@ -1,0 +1,149 @@
+/* The sender without a server, and with one of a few lines: bounds, groups, flush, stop, what is told of losses. What servers
+ * do wrong is test/e2e/otlp_faults.py's. */
+#define _GNU_SOURCE
+#include "send.h"
+
+#include <weir/abi/private.h>
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "alone.h"
+
+static char url[64];
+static struct weir__otlp_config config;
+
+/* A process of its own that answers each request with 200 and nothing, for as long as this one lives: a thread of ours has
+ * descriptors of its own, which the thread sanitizer cannot tell from those of a server in this process. */
+static void serve(int listener)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+		char bytes[65536];
+		ssize_t got;
+
+		if (fork() == 0) { /* one a connection */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			while ((got = read(fd, bytes, sizeof bytes)) > 0)
+				if (memmem(bytes, (size_t)got, "POST /", 6) != NULL) {
+					if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+						break;
+				}
+			_exit(0);
+		}
+		close(fd);
+	}
+}
+
+static void begin_server(bool answers)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof at;
+
+	assert_true(listener >= 0 && bind(listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(listener, 8) == 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(at.sin_port));
+	if (answers && fork() == 0)
+		serve(listener);
+}
+
+static struct weir__otlp_sender *begin(const char *endpoint, uint64_t bytes)
+{
+	struct weir_otlp_options o = {.size = sizeof o, .endpoint = endpoint, .spool_bytes = bytes};
+	struct weir__otlp_sender *s;
+
+	clearenv();
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	assert_int_equal(weir__otlp_config_read(&config, &o), WEIR_OK);
+	assert_int_equal(weir__otlp_sender_new(&s, &config), WEIR_OK);
+	return s;
+}
+
+static int offer(struct weir__otlp_sender *s, enum weir__otlp_signal signal, size_t len, uint64_t group)
+{
+	return weir__otlp_sender_offer(s, signal, calloc(1, len), len, 1, group);
+}
+
+static struct weir__otlp_counts counts(struct weir__otlp_sender *s)
+{
+	struct weir__otlp_counts c;
+
+	weir__otlp_sender_counts(s, &c);
+	return c;
+}
+
+ALONE(what_is_offered_arrives)
+{
+	struct weir__otlp_sender *s;
+
+	begin_server(true);
+	s = begin(url, 0);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(offer(s, WEIR__OTLP_TRACES, 100, 0), WEIR_OK);
+		assert_int_equal(offer(s, WEIR__OTLP_METRICS, 100, 1), WEIR_OK);
+	}
+	assert_int_equal(offer(s, WEIR__OTLP_TRACES, 0, 0), WEIR_OK); /* no empty envelope */
+	assert_int_equal(weir__otlp_sender_flush(s, WEIR_S(30)), WEIR_OK);
+	assert_int_equal(counts(s).delivered[WEIR__OTLP_TRACES], 50);
+	assert_int_equal(counts(s).delivered[WEIR__OTLP_METRICS], 50);
+	assert_int_equal(counts(s).attempts, 100);
+	assert_int_equal(counts(s).memory_bytes, 0);
+	assert_true(weir__otlp_sender_stop(s, WEIR_S(30)));
+	weir__otlp_config_free(&config);
+}
+
+ALONE(bounds)
+{
+	struct weir__otlp_sender *s;
+
+	begin_server(false); /* connects, and never answers */
+	s = begin(url, 2000);
+	assert_int_equal(offer(s, WEIR__OTLP_METRICS, 5000, 1), WEIR_OK); /* one is taken, however large */
+	assert_false(weir__otlp_sender_has_room(s, WEIR__OTLP_METRICS));
+	assert_true(weir__otlp_sender_has_room(s, WEIR__OTLP_TRACES)); /* the other's is its own */
+	while (counts(s).attempts == 0)
+		usleep(STEP_US);
+	for (int i = 0; i < 3; i++) /* of one snapshot */
+		assert_int_equal(offer(s, WEIR__OTLP_METRICS, 400, 2), WEIR_OK);
+	assert_int_equal(counts(s).waiting[WEIR__OTLP_METRICS], 4);
+	assert_int_equal(offer(s, WEIR__OTLP_METRICS, 400, 3), WEIR_OK); /* a newer one pushes them out, but not what is on its way */
+	assert_int_equal(counts(s).waiting[WEIR__OTLP_METRICS], 2);
+	assert_int_equal(counts(s).lost[WEIR__OTLP_LOST_LIMIT], 3);
+	assert_int_equal(weir__otlp_sender_offer(s, WEIR__OTLP_TRACES, malloc(1), (64u << 20) + 1, 1, 0), WEIR_ELIMIT);
+	assert_int_equal(counts(s).lost[WEIR__OTLP_LOST_SIZE], 1);
+	assert_int_equal(weir__otlp_sender_flush(s, WEIR_MS(20)), WEIR_ETIMEOUT);
+	assert_true(weir__otlp_sender_stop(s, WEIR_S(30)));
+	weir__otlp_config_free(&config);
+}
+
+ALONE(what_is_off_is_not_taken)
+{
+	struct weir__otlp_sender *s;
+
+	s = begin("http://127.0.0.1:1", 0);
+	weir__otlp_sender_stop(s, WEIR_S(30));
+	weir__otlp_config_free(&config);
+	s = begin("http://127.0.0.1:1", 0);
+	config.target[WEIR__OTLP_TRACES].on = false;
+	assert_int_equal(offer(s, WEIR__OTLP_TRACES, 10, 0), WEIR_OK);
+	assert_int_equal(counts(s).taken[WEIR__OTLP_TRACES], 0);
+	assert_int_equal(weir__otlp_sender_flush(s, 0), WEIR_OK); /* nothing waits: no time is needed */
+	assert_true(weir__otlp_sender_stop(s, WEIR_S(30)));
+	weir__otlp_config_free(&config);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(what_is_offered_arrives),
+	cmocka_unit_test(bounds),
+	cmocka_unit_test(what_is_off_is_not_taken),
+};
+ALONE_MAIN(tests)
