@@ -25,7 +25,8 @@ function(weir_library target)
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output} EXPORT_NAME ${arg_COMPONENT} LINK_DEPENDS ${map}
       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_compile_definitions(${target} PRIVATE WEIR_BUILDING_SHARED_)
-    target_link_options(${target} PRIVATE -Wl,--version-script=${map} -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
+    # functions call each other straight, not through the tables of what may be another's; data, weir_tls_v1 that is, may be
+    target_link_options(${target} PRIVATE -Wl,--version-script=${map} -Wl,-Bsymbolic-functions -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
       -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -static-libgcc)
     add_library(weir::${arg_COMPONENT} ALIAS ${target})
   endif()

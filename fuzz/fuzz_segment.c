@@ -1,18 +1,16 @@
-/* Fuzz: the reader of the segment, on memory that anyone may have written. What it hands out must lie within what
- * it was given, and it must come to an end. */
-#include "../test/integration/segment_reader.h"
+/* Fuzz: a file that anyone may have written, by the very way that weir dump goes: copied, read, and put out in each format; and
+ * what weir/abi/segment_read.h finds in memory. All of it must come to an end, within what was given; JSON stays JSON. */
+#define _GNU_SOURCE
+#include "../src/cli/dump.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { LARGEST = 64 * 1024, SERIES = 16 }; /* a hostile chain of pages is walked for every cell: keep one run short */
-
-struct given {
-	const uint8_t *base;
-	size_t size;
-	uint32_t found;
-};
+enum { LARGEST = 64 * 1024, CELLS = 64, OUT = 1 << 22 };
 
 static void must(bool holds)
 {
@@ -20,56 +18,140 @@ static void must(bool holds)
 		abort();
 }
 
-static void must_lie_in_a_page(const struct given *given, const void *at, size_t len)
-{
-	uintptr_t offset = (uintptr_t)at - (uintptr_t)given->base;
+/* ---- the inline reader, on memory of exactly this size ---- */
 
-	must((uintptr_t)at >= (uintptr_t)given->base && offset <= given->size && len <= given->size - offset);
-	must(offset % WEIR_SEGMENT_PAGE + len <= WEIR_SEGMENT_PAGE); /* the next page may not be there to touch */
+static void look(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = aligned_alloc(8, (size + 7) / 8 * 8 + 8);
+	struct weir_segment_reader r;
+	struct weir_segment_cursor at = {0, 0};
+	const struct weir_segment_record *record;
+	uint64_t value, sums[WEIR_SEGMENT_CELLS];
+	uint32_t budget = CELLS;
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, data, size);
+	if (weir_segment_open(&r, copy, size) == WEIR_SEGMENT_FINE) {
+		must(r.bytes <= size);
+		while ((record = weir_segment_next(&r, &at)) != NULL) {
+			uintptr_t offset = (uintptr_t)record - (uintptr_t)copy;
+			const struct weir_segment_instrument *i = weir_segment_instrument_of(record);
+			const struct weir_segment_series *s = weir_segment_series_of(record);
+
+			must(offset % WEIR_SEGMENT_PAGE + record->bytes <= WEIR_SEGMENT_PAGE && offset + record->bytes <= size);
+			if (i != NULL)
+				must((uintptr_t)(weir_segment_constant(i) + 2 * i->constant_count) <= (uintptr_t)record + record->bytes);
+			for (uint32_t k = 0; s != NULL && k < s->values_count; k++) {
+				uint32_t len;
+				const char *text = weir_segment_text(&r, weir_segment_values(s)[k], &len);
+
+				must(text == NULL || (((uintptr_t)text - (uintptr_t)copy) % WEIR_SEGMENT_PAGE + len < WEIR_SEGMENT_PAGE));
+			}
+			for (uint32_t c = 0; s != NULL && c < s->cells && budget != 0; c++, budget--) {
+				(void)weir_segment_cell(&r, s->cell + c);
+				(void)weir_segment_total(&r, s->cell + c, &value);
+				(void)weir_segment_totals(&r, s->cell, s->cells, sums);
+			}
+		}
+		must(!weir_segment_totals(&r, UINT32_MAX, 1, sums) || r.blocks_count > UINT32_MAX / WEIR_SEGMENT_CELLS);
+	}
+	free(copy);
 }
 
-static void look(void *arg, const struct reader_series *s)
-{
-	struct given *given = arg;
-	const struct weir_segment_instrument *i = s->instrument;
-	uint64_t count = 0;
-	size_t strings;
+/* ---- what is put out ---- */
 
-	given->found++;
-	must_lie_in_a_page(given, i, sizeof *i);
-	strings = (size_t)i->labels_count + 2 * (size_t)i->constant_count;
-	must_lie_in_a_page(given, i, sizeof *i + (size_t)i->bounds_count * 8 + strings * 4);
-	if (s->name_len != 0)
-		must_lie_in_a_page(given, s->name, s->name_len);
-	must(memchr(s->labels, '\0', sizeof s->labels) != NULL);
-	for (size_t b = 0; b < sizeof s->buckets / sizeof *s->buckets; b++)
-		count += s->buckets[b];
-	must(count == s->count);
+struct sink {
+	char *bytes;
+	size_t used;
+};
+
+static ssize_t take(void *cookie, const char *bytes, size_t len)
+{
+	struct sink *sink = cookie;
+
+	if (sink->used + len <= OUT)
+		memcpy(sink->bytes + sink->used, bytes, len);
+	sink->used += len;
+	return (ssize_t)len;
+}
+
+/* Quotes and brackets close, no control character stands bare; what is no UTF-8 does not stand at all. */
+static void must_be_json(const char *s, size_t len)
+{
+	int depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		must(c >= 0x20 || (c == '\n' && !quoted));
+		if (quoted && c == '\\')
+			i++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == '{' || c == '['))
+			depth++;
+		else if (!quoted && (c == '}' || c == ']'))
+			must(--depth >= 0);
+	}
+	must(depth == 0 && !quoted);
+}
+
+/* Each line is a comment, or ends in a space and a number. */
+static void must_be_prom(const char *s, size_t len)
+{
+	const char *end = s + len, *line = s;
+
+	must(len == 0 || end[-1] == '\n');
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line)), *space = memrchr(line, ' ', (size_t)(stop - line));
+
+		must(space != NULL);
+		if (*line != '#')
+			must(space + 1 < stop && strspn(space + 1, "0123456789.eE+-NaInf") >= (size_t)(stop - space - 1));
+		line = stop + 1;
+	}
+}
+
+static void put_out(const struct dump *dump, void (*format)(FILE *, const struct dump *), void (*must_hold)(const char *, size_t))
+{
+	struct sink sink = {.bytes = malloc(OUT)};
+	FILE *out = fopencookie(&sink, "w", (cookie_io_functions_t){.write = take});
+
+	must(out != NULL && sink.bytes != NULL);
+	format(out, dump);
+	fclose(out);
+	if (must_hold != NULL && sink.used <= OUT)
+		must_hold(sink.bytes, sink.used);
+	free(sink.bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct given given = {.size = size};
-	uint8_t *copy;
-	struct reader reader;
+	static int fd = -1;
+	struct segment_copy copy;
+	struct model model;
+	struct process process;
 
 	if (size > LARGEST)
 		return 0;
-	copy = malloc(size + (size == 0)); /* exact: a read past the end is seen; aligned, as a mapping is */
-	if (copy == NULL)
+	look(data, size);
+	if (fd < 0)
+		fd = memfd_create("fuzz", MFD_CLOEXEC);
+	must(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+	if (!segment_copy_make(&copy, fd, SEGMENT_WHOLE)) {
+		must(copy.why != NULL && copy.base == NULL);
 		return 0;
-	if (size != 0)
-		memcpy(copy, data, size);
-	given.base = copy;
-	if (reader_open(&reader, copy, size)) {
-		uint64_t sums[WEIR_SEGMENT_CELLS];
-
-		reader_sums(&reader, SERIES, look, &given);
-		for (uint64_t block = 0; block < SERIES; block++)
-			(void)reader_totals(&reader, block, sums);
-		must(!reader_totals(&reader, reader.blocks_count, sums) && !reader_totals(&reader, UINT64_MAX, sums));
 	}
-	must(given.found <= SERIES);
-	free(copy);
+	if (model_make(&model, &copy)) {
+		struct dump dump = {.model = &model, .name = "fuzz", .home = "file", .owner = owner_of(segment_copy_header(&copy), &process)};
+
+		put_out(&dump, dump_prom, must_be_prom);
+		put_out(&dump, dump_json, must_be_json);
+		put_out(&dump, dump_table, NULL);
+		model_free(&model);
+	}
+	segment_copy_free(&copy);
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-struct weir__attr_limits weir__attr_limits = {128, 128, 128, 128, 128, UINT32_MAX};
+struct weir__attr_limits weir__attr_limits = {128, 128, 128, 128, 128, UINT32_MAX, 128};
 
 static struct weir_str cut(struct weir_str text, bool is_text)
 {

@@ -14,44 +14,38 @@ struct weir__entry {
 };
 struct weir__attr_limits { /* relaxed: each word on its own */
 	uint32_t attrs, events, links, event_attrs, link_attrs, value_len;
+	uint32_t short_attrs; /* as attrs; 0 where a value's limit is below WEIR__SHORT */
 };
 extern struct weir__attr_limits weir__attr_limits; /* writer: init */
 
-/* memcpy for what is mostly short: without a call. */
+/* memcpy for what is mostly short: without a call, and by the lengths that names, keys and values mostly have. False: it is
+ * longer, and nothing was copied. */
+enum { WEIR__SHORT = 32 };
+static inline __attribute__((always_inline)) bool weir__copy_short(char *to, const char *from, size_t len)
+{
+	/* two pieces of one length, the first and the last, which may overlap */
+	if (__builtin_expect(len - 8 <= 8, 1)) {
+		__builtin_memcpy(to, from, 8);
+		__builtin_memcpy(to + len - 8, from + len - 8, 8);
+	} else if (len > WEIR__SHORT) {
+		return false;
+	} else if (len > 16) {
+		__builtin_memcpy(to, from, 16);
+		__builtin_memcpy(to + len - 16, from + len - 16, 16);
+	} else if (len >= 4) {
+		__builtin_memcpy(to, from, 4);
+		__builtin_memcpy(to + len - 4, from + len - 4, 4);
+	} else if (len != 0) {
+		to[0] = from[0];
+		to[len / 2] = from[len / 2];
+		to[len - 1] = from[len - 1];
+	}
+	return true;
+}
 static inline void weir__copy(char *to, const char *from, size_t len)
 {
-	if (__builtin_expect(len > 32, 0)) {
+	if (__builtin_expect(!weir__copy_short(to, from, len), 0))
 		__builtin_memcpy(to, from, len);
-	} else if (len >= 16) {
-		struct {
-			uint64_t a, b;
-		} first, last;
-
-		__builtin_memcpy(&first, from, 16);
-		__builtin_memcpy(&last, from + len - 16, 16);
-		__builtin_memcpy(to, &first, 16);
-		__builtin_memcpy(to + len - 16, &last, 16);
-	} else if (len >= 8) {
-		uint64_t first, last;
-
-		__builtin_memcpy(&first, from, 8);
-		__builtin_memcpy(&last, from + len - 8, 8);
-		__builtin_memcpy(to, &first, 8);
-		__builtin_memcpy(to + len - 8, &last, 8);
-	} else if (len >= 4) {
-		uint32_t first, last;
-
-		__builtin_memcpy(&first, from, 4);
-		__builtin_memcpy(&last, from + len - 4, 4);
-		__builtin_memcpy(to, &first, 4);
-		__builtin_memcpy(to + len - 4, &last, 4);
-	} else if (len != 0) {
-		char first = from[0], middle = from[len / 2], last = from[len - 1];
-
-		to[0] = first;
-		to[len / 2] = middle;
-		to[len - 1] = last;
-	}
 }
 
 /* Where entries go. */
@@ -59,26 +53,34 @@ struct weir__bytes {
 	char *at;
 	uint32_t used, size;
 };
-/* The common case, without a call: text that is within its limit and has room at used; its bytes, or 0: weir__attr_put says.
- * By value, so that the caller's words stay in registers. */
-static inline uint32_t weir__attr_put_short(char *bytes, uint32_t used, uint32_t size, const struct weir_attr *a, uint32_t most)
+/* The common case, a short text under a short key, where WEIR__SHORT_ENTRY bytes are free: its end, or NULL: weir__attr_put says.
+ * Without a call, so that the caller's words stay in registers. For who limits no value below WEIR__SHORT. */
+enum { WEIR__SHORT_ENTRY = sizeof(struct weir__entry) + 2 * WEIR__SHORT };
+static inline __attribute__((always_inline)) char *weir__attr_put_short(char *at, const struct weir_attr *a)
 {
-	size_t key_len = a->key.len, len = a->as.str.len;
-	struct weir__entry entry;
-	char *at = bytes + used;
+	struct entry { /* stored one by one: as one word it would be put together first */
+		uint8_t tag, type;
+		uint16_t key_len;
+		uint32_t value_len;
+	} __attribute__((packed, may_alias)) *entry = (struct entry *)(void *)at;
+	size_t key_len = a->key.len, len;
+	const char *from = a->key.ptr;
 
-	if (__builtin_expect(a->type != WEIR_ATTR_STR || key_len == 0 || key_len > 255 || len > most || len > 4096 ||
-	                     a->key.ptr == NULL || a->as.str.ptr == NULL || sizeof entry + key_len + len + used > size, 0))
-		return 0;
-	entry.tag = WEIR__ENTRY_ATTR;
-	entry.type = WEIR_ATTR_STR;
-	entry.key_len = (uint16_t)key_len;
-	entry.value_len = (uint32_t)len;
-	__builtin_memcpy(at, &entry, sizeof entry);
-	at += sizeof entry;
-	weir__copy(at, a->key.ptr, key_len);
-	weir__copy(at + key_len, a->as.str.ptr, len);
-	return (uint32_t)(sizeof entry + key_len + len);
+	_Static_assert(sizeof *entry == sizeof(struct weir__entry) && offsetof(struct weir__entry, type) == 1 &&
+	               offsetof(struct weir__entry, key_len) == 2 && offsetof(struct weir__entry, value_len) == 4, "the same");
+	if (__builtin_expect(a->type != WEIR_ATTR_STR || from == NULL, 0))
+		return NULL;
+	if (__builtin_expect(!weir__copy_short(at + sizeof *entry, from, key_len) || key_len == 0, 0))
+		return NULL;
+	from = a->as.str.ptr;
+	len = a->as.str.len;
+	if (__builtin_expect(from == NULL || !weir__copy_short(at + sizeof *entry + key_len, from, len), 0))
+		return NULL;
+	entry->tag = WEIR__ENTRY_ATTR;
+	entry->type = WEIR_ATTR_STR;
+	entry->key_len = (uint16_t)key_len;
+	entry->value_len = (uint32_t)len;
+	return at + sizeof *entry + key_len + len;
 }
 /* Puts it in place of those of its key, which stand from "from" on: *taken is how many there are. False: there is none, or no
  * room even so, and nothing was changed. */

@@ -11,7 +11,7 @@ enum {
 	WEIR__BAGGAGE_BYTES = 8192,
 };
 
-struct weir__baggage {
+struct __attribute__((may_alias)) weir__baggage { /* it may lie in a caller's context: context.h */
 	char *buf; /* the caller's; NULL with size 0 holds nothing; no NUL at the end */
 	uint32_t size, len;
 	uint16_t members;

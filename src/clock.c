@@ -30,8 +30,9 @@ uint64_t weir__clock_scale;
 struct weir__moment weir__clock_moment(void)
 {
 	struct weir__moment now;
+	uint64_t pace = weir__load_relaxed(&weir__clock_scale);
 
-	if (weir__load_relaxed(&weir__clock_scale) != 0) {
+	if (pace != 0) {
 		uint32_t count = weir__load_acquire(&clocks.count);
 		const struct anchor *a = &clocks.list[count % ANCHORS];
 		uint64_t at = weir__load_relaxed(&a->ticks), wall = weir__load_relaxed(&a->wall_ns), passed;
@@ -41,7 +42,7 @@ struct weir__moment weir__clock_moment(void)
 		passed = now.ticks > at ? now.ticks - at : 0;
 		if (__builtin_expect(weir__load_relaxed(&clocks.count) - count < SPREAD &&
 		                     passed < weir__load_relaxed(&clocks.stale_ticks), 1)) {
-			now.wall_ns = wall + weir__ticks_to_ns(passed);
+			now.wall_ns = wall + weir__ticks_to_ns(passed, pace);
 			now.counter = true;
 			return now;
 		}

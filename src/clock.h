@@ -14,17 +14,20 @@ struct weir__moment {
 	bool counter; /* ticks are the counter's */
 };
 struct weir__moment weir__clock_moment(void); /* any thread, signal-safe */
-/* ns a tick, times 2^32; 0: not known yet. Writer: who anchors; readers: any, relaxed: each value is good. */
+/* ns a tick of the counter, times 2^32; 0: not known yet. Writer: who anchors; readers: any, relaxed: each value is good. */
 extern uint64_t weir__clock_scale;
-static inline uint64_t weir__ticks_to_ns(uint64_t ticks)
+static inline uint64_t weir__ticks_pace(bool counter) /* the same of either kind */
 {
-	uint64_t scale = __atomic_load_n(&weir__clock_scale, __ATOMIC_RELAXED);
+	return counter ? __atomic_load_n(&weir__clock_scale, __ATOMIC_RELAXED) : UINT64_C(1) << 32;
+}
+static inline uint64_t weir__ticks_to_ns(uint64_t ticks, uint64_t pace)
+{
 #if defined(__SIZEOF_INT128__)
 	__extension__ typedef unsigned __int128 u128;
 
-	return (uint64_t)((u128)ticks * scale >> 32);
+	return (uint64_t)((u128)ticks * pace >> 32);
 #else
-	return (ticks >> 32) * scale + ((ticks & 0xffffffffu) * scale >> 32);
+	return (ticks >> 32) * pace + ((ticks & 0xffffffffu) * pace >> 32);
 #endif
 }
 
@@ -38,12 +41,14 @@ static inline uint64_t weir__ticks(bool counter)
 	return weir__clock_ns();
 }
 
-/* ns from one reading to a later one, both of that kind. */
-static inline uint64_t weir__ticks_between(uint64_t from, uint64_t to, bool counter)
+/* ns from one reading to a later one, both of the kind that the pace is of. */
+static inline uint64_t weir__ticks_between(uint64_t from, uint64_t to, uint64_t pace)
 {
-	uint64_t ticks = to > from ? to - from : 0; /* another processor's may be a little behind */
+	uint64_t ticks;
 
-	return counter ? weir__ticks_to_ns(ticks) : ticks;
+	if (__builtin_expect(__builtin_sub_overflow(to, from, &ticks), 0))
+		return 0; /* another processor's may be a little behind */
+	return weir__ticks_to_ns(ticks, pace);
 }
 
 void weir__clock_start(void);  /* looks whether the counter may be used; at init */

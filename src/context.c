@@ -5,6 +5,7 @@
 
 #include "atomic.h"
 #include "clock.h"
+#include "propagate.h"
 #include "registry.h"
 #include "ring.h"
 #include "sampling.h"
@@ -41,18 +42,22 @@ static void open_ctx(struct weir__ctx *c)
 
 	if (__builtin_expect(child != NULL, 0))
 		child();
-	memset(c, 0, offsetof(struct weir__ctx, peer));
-	memset(&c->tracestate, 0, offsetof(struct weir__tracestate, text));
+	memset(&c->record, 0, sizeof c->record); /* apart, so that neither is a call */
+	memset(c->parent_id, 0, offsetof(struct weir__ctx, tracestate.text) - offsetof(struct weir__ctx, parent_id));
+	memset(&c->baggage, 0, offsetof(struct weir__ctx, peer) - offsetof(struct weir__ctx, baggage));
 	c->state = WEIR__CTX_MARK | WEIR__CTX_OPEN;
 }
 
 void weir_ctx_begin(struct weir_ctx *ctx, const struct weir_header *headers, size_t count)
 {
+	uint32_t own = weir__load_relaxed(&weir__propagation.request_id_header_len);
+
 	if (ctx == NULL || ctx == &none)
 		return;
 	open_ctx((struct weir__ctx *)(void *)ctx);
 	for (size_t i = 0; headers != NULL && i < count; i++)
-		weir_ctx_add_header(ctx, headers[i].name, headers[i].value);
+		if (weir__header_may_be(headers[i].name.len, own)) /* most are others', and told by their length */
+			weir_ctx_add_header(ctx, headers[i].name, headers[i].value);
 }
 
 static void take_from_parent(struct weir__ctx *c, struct weir__ctx *parent)
@@ -67,7 +72,9 @@ static void take_from_parent(struct weir__ctx *c, struct weir__ctx *parent)
 	c->peer_family = parent->peer_family;
 	c->peer_port = parent->peer_port;
 	memcpy(c->peer, parent->peer, sizeof c->peer);
-	memcpy(c->tags, parent->tags, sizeof c->tags);
+	c->tags_state = parent->tags_state;
+	if (c->tags_state != 0)
+		memcpy(&c->tags, &parent->tags, sizeof c->tags);
 	if ((parent->state & WEIR__CTX_TENTATIVE) != 0)
 		c->root = parent->root;
 	c->state |= WEIR__CTX_SETTLED | WEIR__CTX_CHILD | (parent->state & (WEIR__CTX_RECORDS | WEIR__CTX_PARENT));
@@ -102,11 +109,6 @@ void weir_ctx_begin_child(struct weir_ctx *ctx, const struct weir_ctx *parent)
 		return;
 	open_ctx((struct weir__ctx *)(void *)ctx);
 	take_from_parent((struct weir__ctx *)(void *)ctx, weir__ctx_of(parent));
-}
-
-uint64_t weir__ctx_now(const struct weir__ctx *c, uint64_t ticks)
-{
-	return c->start_ns + weir__ticks_between(c->start_ticks, ticks, (c->state & WEIR__CTX_COUNTER) != 0);
 }
 
 /* ---- the decision ---- */
@@ -184,8 +186,10 @@ void weir__ctx_settle(struct weir__ctx *c, enum weir_span_kind kind, struct weir
 		/* where it is the same for all, it is not asked for */
 		bool asked = (s->threshold != 0 && s->threshold < WEIR__NEVER) || s->rules_count != 0;
 
-		sampled = weir__sampling_decide(s, asked ? randomness(c) : 0, kind, name, attrs, &threshold);
-		write_threshold(c, threshold, sampled && threshold != UINT64_MAX);
+		if (asked || s->threshold == 0)
+			sampled = weir__sampling_decide(s, asked ? randomness(c) : 0, kind, name, attrs, &threshold);
+		if (c->tracestate.len != 0 || sampled)
+			write_threshold(c, threshold, sampled && threshold != UINT64_MAX);
 		c->record.flags = (uint8_t)((c->record.flags & ~WEIR__FLAG_SAMPLED) | (sampled ? WEIR__FLAG_SAMPLED : 0));
 	} /* not wanted: a caller's decision goes through as it is */
 	if (wanted && local != NULL) {
@@ -216,7 +220,7 @@ static void send_verdict(struct weir__ctx *c)
 	if (local == NULL)
 		return;
 	if ((c->state & (WEIR__CTX_TIMED | WEIR__CTX_CLOCKED)) == WEIR__CTX_CLOCKED) /* its first span never ended */
-		c->first_ns = weir__ticks_between(c->start_ticks, weir__ticks(counter), counter);
+		c->first_ns = weir__ticks_between(c->start_ticks, weir__ticks(counter), weir__ticks_pace(counter));
 	if (s->keep_failed && ((c->state & WEIR__CTX_FAILED) != 0 || c->status >= 500))
 		verdict = WEIR__VERDICT_FAILED;
 	else if (s->keep_slow && c->slo_ns != 0 && c->first_ns >= c->slo_ns)

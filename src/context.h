@@ -6,6 +6,7 @@
 #define WEIR_CONTEXT_INTERNAL_H
 
 #include "baggage.h"
+#include "clock.h"
 #include "ids.h"
 #include "ring.h"
 #include "tracestate.h"
@@ -38,32 +39,44 @@ struct weir__route {
 	char text[];
 };
 
-struct weir__ctx {
+/* What is said of a request: entries, one after the other, each a head of 8 bytes and the value's. See tag.h. */
+struct __attribute__((may_alias)) weir__tags {
+	uint64_t expiry_ns;
+	uint32_t result, used; /* used: of bytes */
+	uint8_t bytes[240];
+};
+enum { WEIR__TAGS_BEGUN = 128, WEIR__TAGS_IN_CTX = 8 };
+
+/* A caller's struct weir_ctx and struct weir_span are words to the compiler, which may see both sides (-flto): so these, and
+ * what of them is handed on by pointer, may stand for whatever type lies there. */
+struct __attribute__((may_alias)) weir__ctx {
 	struct {
 		uint8_t trace_id[16], span_id[8], valid, flags;
 		uint16_t attrs_bytes;
 		uint8_t attrs[36];
 	} record;
+	/* what each request needs stands together, in two cache lines */
 	uint8_t parent_id[8];
+	uint32_t state;
+	uint16_t status, peer_port;
 	uint64_t start_ticks, start_ns; /* one moment: ticks, and the wall clock */
 	uint64_t slo_ns;                /* threshold + 1; 0: none */
 	uint64_t first_ns;              /* how long its first span took */
+	struct weir__tracestate tracestate;
 	struct weir__baggage baggage;
 	const struct weir__route *route;
-	uint32_t state;
-	uint16_t status, peer_port;
 	uint8_t peer_family; /* 4, 6 (addresses), 1 (a path's first bytes); 0: none */
 	uint8_t request_id_len;
 	uint8_t b3_seen; /* which of the B3 headers came */
-	uint8_t reserved_;
+	uint8_t tags_state; /* WEIR__TAGS_BEGUN, and how many there are; 0: none, and tags is not written */
 	uint8_t peer[16];
 	char request_id[WEIR__REQUEST_ID_MAX];
 	uint64_t root; /* which local request it is, or is a child of: a trace may come here more than once. Where tentative */
-	struct weir__tracestate tracestate;
-	uint8_t tags[256]; /* claims will stand here: copied in */
+	struct weir__tags tags;
 };
 _Static_assert(sizeof(struct weir__ctx) <= sizeof(struct weir_ctx), "frozen");
 _Static_assert(offsetof(struct weir__ctx, parent_id) == 64, "the record has 64 bytes");
+_Static_assert(offsetof(struct weir__ctx, tracestate.text) <= 128, "its length is in the second line");
 
 enum { /* state of a span */
 	WEIR__SPAN_OPEN = 1,
@@ -77,20 +90,21 @@ enum { /* state of a span */
 	WEIR__SPAN_OK = 256,
 	WEIR__SPAN_OWN_START = 512, /* start_ticks is ns of the wall clock */
 	WEIR__SPAN_SQUEEZED = 1024, /* what was replaced has been taken away, once */
+	WEIR__SPAN_ELSEWHERE = 2048, /* its bytes are the caller's */
+	WEIR__SPAN_PLAIN = 4096,    /* recorded, inner, in its own bytes, by the counter: it may end by the short way */
 	WEIR__SPAN_ENDED = 0x5eed0000,
 };
-struct weir__span {
+struct __attribute__((may_alias)) weir__span {
 	struct weir__ctx *ctx;
 	uint32_t state;
-	uint8_t kind;
-	uint8_t reserved_;
+	uint8_t kind, reserved_;
 	uint16_t name_len; /* the name stands first in the bytes */
 	uint64_t start_ticks;
 	uint8_t span_id[8], parent_id[8];
-	char *bytes; /* NULL: own */
+	char *bytes; /* as size: where they are elsewhere; else own */
 	uint32_t size, used;
-	uint16_t attrs, events, links, dropped_attrs, dropped_events, dropped_links;
-	uint32_t reserved2_;
+	uint16_t attrs, events, links, reserved2_;
+	uint16_t dropped_attrs, dropped_events, dropped_links, reserved3_; /* zero */
 	char own[512 - 72];
 };
 _Static_assert(sizeof(struct weir__span) == sizeof(struct weir_span), "frozen");
@@ -101,13 +115,16 @@ _Static_assert(WEIR__SPAN_OPEN == 1 && WEIR__SPAN_ENDED == 0x5eed0000, "weir_spa
 /* The context that is meant, opened as weir_ctx_begin would where a span is the first to touch it; NULL: there is none. */
 struct weir__ctx *weir__ctx_of(const struct weir_ctx *ctx);
 /* Ids and decision, by what is known of the first span. */
-void weir__ctx_settle(struct weir__ctx *ctx, enum weir_span_kind kind, struct weir_str name, struct weir_attrs attrs) __attribute__((cold));
+void weir__ctx_settle(struct weir__ctx *ctx, enum weir_span_kind kind, struct weir_str name, struct weir_attrs attrs);
 static inline void weir__ctx_settled(struct weir__ctx *ctx)
 {
 	if ((ctx->state & WEIR__CTX_SETTLED) == 0)
 		weir__ctx_settle(ctx, (enum weir_span_kind)0, weir_str_n("", 0), (struct weir_attrs){NULL, 0});
 }
-uint64_t weir__ctx_now(const struct weir__ctx *ctx, uint64_t ticks); /* wall clock */
+static inline uint64_t weir__ctx_now(const struct weir__ctx *ctx, uint64_t ticks) /* wall clock */
+{
+	return ctx->start_ns + weir__ticks_between(ctx->start_ticks, ticks, weir__ticks_pace((ctx->state & WEIR__CTX_COUNTER) != 0));
+}
 
 /* What init says once. Relaxed: each word on its own, before the first request or between two. */
 struct weir__propagation {
@@ -129,18 +146,29 @@ size_t weir__peer_text(char out[48], const struct weir__ctx *ctx); /* the addres
 /* Records that the drain reads. */
 struct weir__span_record {
 	uint32_t bytes;
-	uint16_t type, name_len;
+	uint16_t type, tracestate_len;
 	uint8_t trace_id[16], span_id[8], parent_id[8];
 	uint64_t start_ns, duration_ns;
 	uint32_t state; /* of the span */
 	uint8_t kind, flags;
-	uint16_t tracestate_len;
-	uint32_t entries_len;
+	uint16_t name_len;
 	uint16_t dropped_attrs, dropped_events, dropped_links;
 	uint8_t kept, reserved_; /* why it was kept: written by who keeps */
+	uint32_t entries_len, reserved2_;
 	/* then the name, the tracestate, the entries; and last, where tentative, its context's root */
 };
 _Static_assert(sizeof(struct weir__span_record) % 8 == 0, "records are aligned");
+/* What a record has of its span as it stands there: copied at once. */
+#define WEIR__SAME_(first, last)                                                                                       \
+	_Static_assert(offsetof(struct weir__span, last) - offsetof(struct weir__span, first) ==                       \
+	                       offsetof(struct weir__span_record, last) - offsetof(struct weir__span_record, first), "the same")
+WEIR__SAME_(state, kind);
+WEIR__SAME_(state, name_len);
+WEIR__SAME_(span_id, parent_id);
+WEIR__SAME_(dropped_attrs, dropped_events);
+WEIR__SAME_(dropped_attrs, dropped_links);
+#undef WEIR__SAME_
+enum { WEIR__HEAD_BYTES = 8, WEIR__IDS_BYTES = 16, WEIR__DROPPED_BYTES = 8 };
 enum { WEIR__ROOT_BYTES = 8 };
 static inline uint32_t weir__root_bytes(uint32_t span_state)
 {

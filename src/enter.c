@@ -6,6 +6,7 @@
 #include "context.h"
 #include "ring.h"
 #include "exemplar.h"
+#include "place.h"
 #include "segment.h"
 #include "shard.h"
 #include "tally.h"
@@ -30,6 +31,7 @@ static void restart_in_child(void)
 	weir__segment_forget();
 	weir__shards_forget();
 	weir__registry_restart();
+	weir__places_restart();
 	weir__ring_forget();
 	weir__store_relaxed(&weir__propagation.wanted, false); /* until the child exports */
 	weir__tally_restart();

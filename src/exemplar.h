@@ -13,6 +13,8 @@ enum { WEIR__EXEMPLARS_MAX = 4096 };
 
 /* cell: the first of the series. bucket: its number as a snapshot counts; 0 for a counter. */
 void weir__exemplar_put(uint32_t cell, uint32_t bucket, uint64_t value, uint64_t time_ns, const struct weir_ids *ids);
+/* Those of the series that begins at a cell; and none comes later whose time is before. */
+void weir__exemplars_take_away(uint32_t cell, uint64_t before_ns);
 uint64_t weir__exemplars_dropped(void); /* any thread */
 void weir__exemplars_restart(void); /* in a forked child. With the core lock held, before anything else comes here */
 

@@ -18,6 +18,7 @@
 enum { EXPORTERS_MAX = 64 };
 #define NO_TAKER UINT32_MAX
 #define BUSY_NS WEIR_MS(100) /* an exporter that takes no spans now is asked again after this */
+#define AGAIN_NS WEIR_MS(5)  /* amid a flush */
 
 struct weir_exporter {
 	char name[64];
@@ -31,6 +32,7 @@ struct weir_exporter {
 	uint32_t taker;                   /* its place in the queue of spans */
 	uint64_t spans_due_ns;            /* no sooner than this, but for a whole batch. Writer and reader: who runs it */
 	bool busy;                        /* it said: not now. As spans_due_ns */
+	bool lost;                        /* spans, since the last flush, which tells it once. As spans_due_ns */
 	bool running, closing, abandoned; /* abandoned: who destroys it has stopped waiting: the run frees it */
 	bool leaving;                     /* weir was shut down: the thread of that time closes it, and a new one leaves it alone */
 	uint32_t ended;                   /* futex: 1 after closed has returned */
@@ -231,8 +233,11 @@ static int run_spans(struct weir_exporter *e, bool all, uint64_t deadline_ns)
 	uint64_t now = weir__clock_ns();
 	int result = WEIR_OK;
 
-	if (!all && now < e->spans_due_ns && (pending < o.batch || e->busy))
-		return WEIR_OK;
+	if (!all && now < e->spans_due_ns) {
+		if (pending == 0 || pending < o.batch || e->busy)
+			return WEIR_OK;
+		pending -= o.batch != 0 ? pending % o.batch : 0;
+	}
 	e->busy = false;
 	e->spans_due_ns = due_after(now, o.delay_ns);
 	/* what comes meanwhile has its own turn: a flush ends */
@@ -253,6 +258,7 @@ static int run_spans(struct weir_exporter *e, bool all, uint64_t deadline_ns)
 		}
 		if (error != WEIR_OK) {
 			say_failed(e, error);
+			e->lost = true;
 			result = WEIR_EIO;
 		}
 		weir__spans_done(e->taker, &batch, error == WEIR_OK ? WEIR__BATCH_TAKEN : WEIR__BATCH_LOST);
@@ -260,15 +266,26 @@ static int run_spans(struct weir_exporter *e, bool all, uint64_t deadline_ns)
 	return result;
 }
 
-/* At a flush it takes no more for now: what it has is sent on first, as long as there is time. */
+/* At a flush it takes no more for now: what it has is sent on first, as long as there is time; one that cannot be told to
+ * is asked again for half of it, since others want to flush, too. */
 static int flush_spans(struct weir_exporter *e, uint64_t deadline_ns)
 {
+	static uint32_t never; /* changes */
 	int result = run_spans(e, true, deadline_ns);
+	uint64_t until = e->flush != NULL ? deadline_ns : deadline_ns - left_until(deadline_ns) / 2;
 
-	while (result == WEIR_ELIMIT && e->flush != NULL) {
-		if (e->flush(e->arg, left_until(deadline_ns)) == WEIR_ETIMEOUT || left_until(deadline_ns) == 0)
+	while (result == WEIR_ELIMIT && left_until(until) != 0) {
+		uint32_t pending = weir__spans_pending(e->taker);
+
+		if (e->flush != NULL && e->flush(e->arg, left_until(deadline_ns)) == WEIR_ETIMEOUT)
 			return WEIR_ETIMEOUT;
 		result = run_spans(e, true, deadline_ns);
+		if (result == WEIR_ELIMIT && weir__spans_pending(e->taker) == pending) {
+			uint64_t soon = weir__clock_ns() + AGAIN_NS;
+
+			weir__futex_wait(&never, 0, soon < until ? soon : until);
+			weir__gate_pass();
+		}
 	}
 	return result == WEIR_ELIMIT ? WEIR_ETIMEOUT : result;
 }
@@ -301,6 +318,10 @@ static int run_one(struct weir_exporter *e, bool metrics_due, bool flushing, uin
 		error = flushing ? flush_spans(e, deadline_ns) : run_spans(e, false, deadline_ns);
 		if (error != WEIR_OK && error != WEIR_ELIMIT)
 			result = error;
+		if (flushing && e->lost) {
+			e->lost = false;
+			result = result == WEIR_OK ? WEIR_EIO : result;
+		}
 	}
 	idle = weir__load_relaxed(&e->idle);
 	if (!flushing && idle != NULL)
@@ -420,7 +441,7 @@ int weir_exporter_destroy(struct weir_exporter *e, uint64_t timeout_ns)
 		weir__exporters_run(false, deadline, &next);
 	} else {
 		changed();
-		if (!weir__pipeline_has_second()) /* there was no thread to be had for it */
+		if (!weir__pipeline_has_exporters()) /* there was no thread to be had for it */
 			weir__exporters_run(false, deadline, &next);
 	}
 	weir__lock(&wiped->life);

@@ -132,7 +132,7 @@ static bool is_request_id(struct weir_str name)
 {
 	const struct weir__propagation *p = &weir__propagation;
 
-	if (name.len != p->request_id_header_len || name.len == 0)
+	if (name.len != weir__load_relaxed(&p->request_id_header_len) || name.len == 0)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char a = (unsigned char)name.ptr[i], b = (unsigned char)p->request_id_header[i];

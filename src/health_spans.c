@@ -10,15 +10,22 @@
 #include "spans.h"
 #include "tally.h"
 
-WEIR__OWN_COUNTER(processed, WEIR_ONE, "otel.sdk.processor.span.processed",
-                  "Spans that the exporters took (error.type is empty), or that were dropped before.", "error.type");
-WEIR__OWN_GAUGE(queue_size, WEIR_ONE, "otel.sdk.processor.span.queue.size", "Ended spans that wait for an exporter.");
-WEIR__OWN_GAUGE(queue_capacity, WEIR_ONE, "otel.sdk.processor.span.queue.capacity", "Ended spans that may wait.");
-WEIR__OWN_COUNTER(ended, WEIR_ONE, "weir_spans_ended_total", "Spans that ended, sampled or kept, and came to the queue.");
-WEIR__OWN_COUNTER(failed, WEIR_ONE, "weir_spans_export_failed_total", "Spans that an exporter did not take, or lost.");
-WEIR__OWN_COUNTER(held, WEIR_ONE, "weir_spans_held_total",
-                  "Spans that were held though not sampled, by what became of them: kept, evicted.", "result");
-WEIR__OWN_COUNTER(faults, WEIR_ONE, "weir_trace_faults_total", "What went wrong with requests and spans, by kind.", "kind");
+#define LIST(X)                                                                                                        \
+	X(PROCESSED, COUNTER, WEIR_ONE, "otel.sdk.processor.span.processed",                                           \
+	  "Spans that the exporters took (error.type is empty), or that were dropped before.", "error.type")           \
+	X(QUEUE_SIZE, GAUGE, WEIR_ONE, "otel.sdk.processor.span.queue.size",                                           \
+	  "Ended spans that wait for an exporter.", "")                                                                \
+	X(QUEUE_CAPACITY, GAUGE, WEIR_ONE, "otel.sdk.processor.span.queue.capacity",                                   \
+	  "Ended spans that may wait.", "")                                                                            \
+	X(ENDED, COUNTER, WEIR_ONE, "weir_spans_ended_total",                                                          \
+	  "Spans that ended, sampled or kept, and came to the queue.", "")                                             \
+	X(FAILED, COUNTER, WEIR_ONE, "weir_spans_export_failed_total",                                                 \
+	  "Spans that an exporter did not take, or lost.", "")                                                         \
+	X(HELD, COUNTER, WEIR_ONE, "weir_spans_held_total",                                                            \
+	  "Spans that were held though not sampled, by what became of them: kept, evicted.", "result")                 \
+	X(FAULTS, COUNTER, WEIR_ONE, "weir_trace_faults_total",                                                        \
+	  "What went wrong with requests and spans, by kind.", "kind")
+WEIR__OWN(LIST, own, declare)
 
 static void report(const struct weir_observed *what, enum weir__tally tally, const char *label)
 {
@@ -31,23 +38,24 @@ void weir__health_spans_refresh(void)
 
 	if (!weir__spans_were_wanted())
 		return;
-	weir_observer_report_with(o, &processed, (int64_t)weir__spans_exported(), "");
-	report(&processed, WEIR__SPANS_QUEUE, "queue_full");
-	report(&processed, WEIR__SPANS_POOL, "pool_dry");
-	report(&processed, WEIR__SPANS_MALFORMED, "malformed");
-	report(&processed, WEIR__SPANS_REENTRY, "reentry");
-	weir_observer_report(o, &queue_size, (int64_t)weir__spans_waiting());
-	weir_observer_report(o, &queue_capacity, weir__spans_capacity());
-	weir_observer_report(o, &ended, (int64_t)weir__tallied(WEIR__SPANS_ENDED));
-	weir_observer_report(o, &failed, (int64_t)(weir__tallied(WEIR__SPANS_EXPORT) + weir__tallied(WEIR__SPANS_LATE)));
-	report(&held, WEIR__SPANS_KEPT, "kept");
-	report(&held, WEIR__SPANS_EVICTED, "evicted");
-	report(&faults, WEIR__HEADERS_MALFORMED, "header_malformed");
-	report(&faults, WEIR__BAGGAGE_DROPPED, "baggage_dropped");
-	report(&faults, WEIR__DETACHED_OUT_OF_ORDER, "detached_out_of_order");
-	report(&faults, WEIR__ENDED_TWICE, "ended_twice");
-	report(&faults, WEIR__UNTIMED, "untimed");
-	report(&faults, WEIR__ROUTES_DROPPED, "route_dropped");
-	report(&faults, WEIR__TAGS_DROPPED, "tags_dropped");
-	weir_observer_report_with(o, &faults, (int64_t)weir__exemplars_lost(), "exemplar_dropped");
+	declare();
+	weir_observer_report_with(o, &own[PROCESSED].observed, (int64_t)weir__spans_exported(), "");
+	report(&own[PROCESSED].observed, WEIR__SPANS_QUEUE, "queue_full");
+	report(&own[PROCESSED].observed, WEIR__SPANS_POOL, "pool_dry");
+	report(&own[PROCESSED].observed, WEIR__SPANS_MALFORMED, "malformed");
+	report(&own[PROCESSED].observed, WEIR__SPANS_REENTRY, "reentry");
+	weir_observer_report(o, &own[QUEUE_SIZE].observed, (int64_t)weir__spans_waiting());
+	weir_observer_report(o, &own[QUEUE_CAPACITY].observed, weir__spans_capacity());
+	weir_observer_report(o, &own[ENDED].observed, (int64_t)weir__tallied(WEIR__SPANS_ENDED));
+	weir_observer_report(o, &own[FAILED].observed, (int64_t)(weir__tallied(WEIR__SPANS_EXPORT) + weir__tallied(WEIR__SPANS_LATE)));
+	report(&own[HELD].observed, WEIR__SPANS_KEPT, "kept");
+	report(&own[HELD].observed, WEIR__SPANS_EVICTED, "evicted");
+	report(&own[FAULTS].observed, WEIR__HEADERS_MALFORMED, "header_malformed");
+	report(&own[FAULTS].observed, WEIR__BAGGAGE_DROPPED, "baggage_dropped");
+	report(&own[FAULTS].observed, WEIR__DETACHED_OUT_OF_ORDER, "detached_out_of_order");
+	report(&own[FAULTS].observed, WEIR__ENDED_TWICE, "ended_twice");
+	report(&own[FAULTS].observed, WEIR__UNTIMED, "untimed");
+	report(&own[FAULTS].observed, WEIR__ROUTES_DROPPED, "route_dropped");
+	report(&own[FAULTS].observed, WEIR__TAGS_DROPPED, "tags_dropped");
+	weir_observer_report_with(o, &own[FAULTS].observed, (int64_t)weir__exemplars_lost(), "exemplar_dropped");
 }

@@ -24,7 +24,7 @@ static inline uint64_t weir__id_next(uint64_t *stream, uint64_t gamma)
 	uint64_t z = gamma;
 
 #if defined(__x86_64__) && !defined(WEIR_TSAN_)
-	__asm__ volatile("xaddq %0, (%2)" : "+r"(z), "+m"(*stream) : "r"(stream) : "cc");
+	__asm__ volatile("xaddq %0, %1" : "+r"(z), "+m"(*stream) : : "cc");
 #else
 	z = __atomic_fetch_add(stream, z, __ATOMIC_RELAXED);
 #endif
@@ -33,11 +33,19 @@ static inline uint64_t weir__id_next(uint64_t *stream, uint64_t gamma)
 	return z ^ z >> 31;
 }
 
-static inline void weir__span_id_make(struct weir__local *local, uint8_t id[8])
+static inline uint64_t weir__span_id_next(struct weir__local *local) /* as its bytes stand */
 {
 	uint64_t z = weir__id_next(&local->streams[2], local->gamma);
 
-	z = z != 0 ? z : 1;
+	if (__builtin_expect(z == 0, 0))
+		return 1;
+	return z;
+}
+
+static inline void weir__span_id_make(struct weir__local *local, uint8_t id[8])
+{
+	uint64_t z = weir__span_id_next(local);
+
 	memcpy(id, &z, 8);
 }
 

@@ -96,11 +96,11 @@ void weir_ctx_inject_response(const struct weir_ctx *ctx, weir_put_fn *fn, void 
 	const struct weir__ctx *c = ready(ctx);
 	char text[33];
 
-	if (c == NULL || fn == NULL || weir__propagation.request_id_header_len == 0)
+	if (c == NULL || fn == NULL || weir__load_relaxed(&weir__propagation.request_id_header_len) == 0)
 		return;
 	weir__hex_write(text, c->record.trace_id, 16);
 	text[32] = '\0';
-	put(fn, arg, weir__propagation.request_id_header, weir__propagation.request_id_header_len, text, 32);
+	put(fn, arg, weir__propagation.request_id_header, weir__load_relaxed(&weir__propagation.request_id_header_len), text, 32);
 }
 
 struct lines {

@@ -39,7 +39,7 @@ bool weir__label_is_valid(const char *label)
 	return true;
 }
 
-static void cut_suffix(char *text, const char *suffix)
+static __attribute__((cold)) void cut_suffix(char *text, const char *suffix)
 {
 	size_t len = strlen(text), cut = strlen(suffix);
 
@@ -95,7 +95,7 @@ size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how)
 }
 
 /* Most formats cannot say a dot: there it becomes an underscore. */
-static bool same_label(const char *a, const char *b)
+static __attribute__((cold)) bool same_label(const char *a, const char *b)
 {
 	for (; *a != '\0' && (*a == '.' ? '_' : *a) == (*b == '.' ? '_' : *b); a++)
 		b++;
@@ -152,23 +152,49 @@ bool weir__key_is_plain(const uint64_t *words, uint32_t count)
 	return true;
 }
 
+/* The last bytes of a value, less than 8, as a word ends with them; *has_nul: one of them is a NUL. */
+static inline uint64_t last_word(const char *at, size_t len, bool *has_nul)
+{
+	uint64_t word = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ /* without a call */
+	if (len >= 4) {
+		uint32_t first, last;
+
+		memcpy(&first, at, 4);
+		memcpy(&last, at + len - 4, 4);
+		word = first | (uint64_t)last << 8 * (len - 4);
+	} else if (len != 0) {
+		word = (uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 * (len / 2) | (uint64_t)(uint8_t)at[len - 1] << 8 * (len - 1);
+	}
+	*has_nul = weir__zero_bytes(word | UINT64_MAX << 8 * len) != 0;
+#else
+	if (len != 0)
+		memcpy(&word, at, len);
+	*has_nul = len != 0 && memchr(at, 0, len) != NULL;
+#endif
+	return word;
+}
+
 uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t *hash, struct weir_str value)
 {
+	const char *from = value.ptr != NULL ? value.ptr : "";
 	size_t len = value.ptr != NULL ? value.len : 0, whole = len / 8;
+	uint64_t word, h = *hash;
+	bool has_nul;
 
 	if (whole + 1 > most - at)
 		return 0;
-	for (size_t i = 0; i <= whole; i++) {
-		uint64_t word = 0;
-
-		if (i < whole)
-			memcpy(&word, value.ptr + 8 * i, 8);
-		else if (len % 8 != 0)
-			memcpy(&word, value.ptr + 8 * i, len % 8);
-		if (i < whole ? weir__zero_bytes(word) != 0 : len % 8 != 0 && memchr(value.ptr + 8 * i, 0, len % 8) != NULL)
+	for (size_t i = 0; i < whole; i++) {
+		memcpy(&word, from + 8 * i, 8);
+		if (weir__zero_bytes(word) != 0)
 			return 0;
 		words[at++] = word;
-		*hash = weir__hash_step(*hash, word);
+		h = weir__hash_step(h, word);
 	}
+	word = last_word(from + 8 * whole, len % 8, &has_nul);
+	if (has_nul)
+		return 0;
+	words[at++] = word;
+	*hash = weir__hash_step(h, word);
 	return at;
 }

@@ -16,10 +16,10 @@ enum {
 	WEIR__KEY_WORDS_MAX = WEIR__LABELS_MAX * (WEIR__VALUE_MAX / 8 + 1),
 };
 
-bool weir__name_is_valid(const char *name);
-bool weir__label_is_valid(const char *label);
+bool weir__name_is_valid(const char *name) __attribute__((cold));
+bool weir__label_is_valid(const char *label) __attribute__((cold));
 /* As Prometheus will call it, without unit and _total: two names that become equal conflict. out: 256 bytes. */
-void weir__name_canonical(char out[256], const char *name, unsigned unit);
+void weir__name_canonical(char out[256], const char *name, unsigned unit) __attribute__((cold));
 
 struct weir__mended {
 	bool cleaned, cut;
@@ -29,37 +29,33 @@ struct weir__mended {
 size_t weir__value_mend(char *out, struct weir_str in, struct weir__mended *how);
 /* What is wrong with an instrument's constant labels (name, value, ...), and with its labels beside them, as a static text;
  * NULL: nothing. None may stand twice, also not where a dot becomes an underscore. */
-const char *weir__constant_fault(const char *const *constant, size_t count, bool histogram);
+const char *weir__constant_fault(const char *const *constant, size_t count, bool histogram) __attribute__((cold));
 const char *weir__labels_fault(const char *const *labels, size_t count, const char *const *constant, size_t constant_count,
-                               bool histogram);
+                               bool histogram) __attribute__((cold));
 /* True when the words hold nothing but printable ASCII and newline: such a key needs no mending. */
 bool weir__key_is_plain(const uint64_t *words, uint32_t count);
 
+/* The multiplication does not wait for the hash so far: words go through side by side. */
+static inline uint64_t weir__hash_step(uint64_t hash, uint64_t word)
+{
+	return (hash << 23 | hash >> 41) ^ word * UINT64_C(0xd6e8feb86659fd93);
+}
+
+/* Lets all bits of the hash weigh on the lower ones, which choose the slot. */
 #if defined(__SIZEOF_INT128__)
 __extension__ typedef unsigned __int128 weir__u128;
 #endif
-static inline uint64_t weir__fold(uint64_t a, uint64_t b)
+static inline uint64_t weir__hash_end(uint64_t hash)
 {
 #if defined(__SIZEOF_INT128__)
-	weir__u128 product = (weir__u128)a * b;
+	weir__u128 product = (weir__u128)(hash ^ UINT64_C(0xa0761d6478bd642f)) * UINT64_C(0xe7037ed1a0b428db);
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 #else
-	uint64_t product = (a ^ a >> 32) * (b | 1);
+	uint64_t product = (hash ^ hash >> 32) * UINT64_C(0xe7037ed1a0b428db);
 
 	return product ^ product >> 32;
 #endif
-}
-
-static inline uint64_t weir__hash_step(uint64_t hash, uint64_t word)
-{
-	/* The multiplication does not wait for the hash so far: words go through side by side. */
-	return (hash << 5 | hash >> 59) ^ weir__fold(word ^ UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd6e8feb86659fd93));
-}
-
-static inline uint64_t weir__hash_end(uint64_t hash)
-{
-	return weir__fold(hash ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
 }
 
 /* 0x80 in each zero byte of x up to the first, which is what is asked for. */
@@ -73,8 +69,8 @@ static inline uint64_t weir__zero_bytes(uint64_t x)
 uint32_t weir__key_append(uint64_t *words, uint32_t at, uint32_t most, uint64_t *hash, struct weir_str value);
 
 /* The same for a C string, without measuring it first: eight bytes are read at once, but where that might cross into a page
- * that the string does not touch; a word is read only where the one before had no NUL. Sanitizers see whole words, so they
- * get the other. */
+ * that the string does not touch; a word is read only where the one before had no NUL. A value of one word, as most are, is
+ * straight code. Sanitizers see whole words, so they get the other. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WEIR__BYTEWISE
 #elif defined(__has_feature)
@@ -96,35 +92,43 @@ static __attribute__((noinline, cold, unused)) uint64_t weir__word_at_page_end(c
 	return word;
 }
 
+static inline __attribute__((always_inline)) uint64_t weir__word_of(const char *text)
+{
+	uint64_t word;
+
+	if (__builtin_expect(((uintptr_t)text & 4095u) > 4088u, 0))
+		return weir__word_at_page_end(text);
+	__builtin_memcpy(&word, text, 8);
+	return word;
+}
+
 static inline __attribute__((always_inline)) uint32_t weir__key_append_text(uint64_t *words, uint32_t at, uint32_t most,
                                                                            uint64_t *hash, const char *text)
 {
 #ifdef WEIR__BYTEWISE
 	return weir__key_append(words, at, most, hash, weir_str_of(text));
 #else
-	uint64_t h = *hash;
+	static const uint64_t none;
+	uint64_t word, zeros;
 
+	__asm__("" : "+r"(text)); /* no compiler is to know whose bytes are read */
 	if (text == NULL)
-		text = "";
-	for (;; text += 8) {
-		uint64_t word, zeros;
-
-		if (__builtin_expect(((uintptr_t)text & 4095u) > 4088u, 0))
-			word = weir__word_at_page_end(text);
-		else
-			__builtin_memcpy(&word, text, 8);
-		zeros = weir__zero_bytes(word);
-		if (__builtin_expect(at >= most, 0))
+		text = (const char *)&none;
+	word = weir__word_of(text);
+	while (__builtin_expect((zeros = weir__zero_bytes(word)) == 0, 0)) {
+		if (at >= most)
 			return 0;
-		if (zeros != 0) { /* keep the bytes below the first NUL */
-			word &= ((zeros & (0 - zeros)) >> 7) - 1;
-			words[at++] = word;
-			*hash = weir__hash_step(h, word);
-			return at;
-		}
 		words[at++] = word;
-		h = weir__hash_step(h, word);
+		*hash = weir__hash_step(*hash, word);
+		text += 8;
+		word = weir__word_of(text);
 	}
+	if (__builtin_expect(at >= most, 0))
+		return 0;
+	word &= (zeros ^ (zeros - 1)) >> 8; /* the bytes below the first NUL */
+	words[at] = word;
+	*hash = weir__hash_step(*hash, word);
+	return at + 1;
 #endif
 }
 

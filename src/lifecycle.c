@@ -6,6 +6,7 @@
 #include "environment.h"
 #include "gate.h"
 #include "log.h"
+#include "observe.h"
 #include "options.h"
 #include "pages.h"
 #include "pipeline.h"
@@ -371,6 +372,7 @@ int weir_status_read(struct weir_status *status)
 	now.snapshots = weir__snapshots_total();
 	now.snapshot_ns = weir__snapshot_last_ns();
 	now.exports_failed = weir__exports_failed();
+	now.callbacks_late = weir__callbacks_late();
 	now.spans_ended = weir__tallied(WEIR__SPANS_ENDED);
 	now.spans_exported = weir__spans_exported();
 	now.spans_waiting = weir__spans_waiting();

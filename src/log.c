@@ -20,10 +20,10 @@ static struct {
 	weir_log_fn *log;
 	void *arg;
 	enum weir_log_level level; /* WEIR_LOG_ENV: not set yet, which is warn */
-	struct {
-		uint32_t state; /* FREE -> WRITING by compare-and-swap; READY by release; FREE again by the flusher's release */
-		char text[LINE];
-	} later[LATER];
+	/* Of later: FREE -> WRITING by compare-and-swap; READY by release; FREE again by the flusher's release. Looked at before it
+	 * is swapped, and apart from the texts: a swap that fails would still take a page to itself. */
+	uint32_t state[LATER];
+	char later[LATER][LINE];
 	struct {
 		uint32_t hash;
 		uint64_t until_ns;
@@ -93,20 +93,24 @@ void weir_private_log(enum weir_log_level level, const char *format, ...)
 		say(level, text);
 }
 
+static bool take(int at, uint32_t state)
+{
+	return weir__load_relaxed(&logging.state[at]) == state && weir__cas_acquire(&logging.state[at], &state, (uint32_t)WRITING);
+}
+
 /* Of a kind (or, without one, of a text) one is enough until the next tick. The place is taken while it is looked at: its
  * flusher may be at it, and then another writer. */
 static bool is_kept(int at, const char *what, const char *name)
 {
-	uint32_t state = READY;
 	bool same;
 
-	if (!weir__cas_acquire(&logging.later[at].state, &state, (uint32_t)WRITING))
+	if (!take(at, READY))
 		return false;
 	if (*what != '\0')
-		same = strncmp(logging.later[at].text, what, strnlen(what, LINE - 1)) == 0;
+		same = strncmp(logging.later[at], what, strnlen(what, LINE - 1)) == 0;
 	else
-		same = strncmp(logging.later[at].text, name, LINE - 1) == 0;
-	weir__store_release(&logging.later[at].state, (uint32_t)READY);
+		same = strncmp(logging.later[at], name, LINE - 1) == 0;
+	weir__store_release(&logging.state[at], (uint32_t)READY);
 	return same;
 }
 
@@ -115,16 +119,14 @@ void weir__log_later_about(const char *what, const char *name)
 	size_t first = strnlen(what, LINE - 1), second = strnlen(name, LINE - 1 - first);
 
 	for (int i = 0; i < LATER; i++) {
-		uint32_t state = FREE;
-
 		if (is_kept(i, what, name))
 			return;
-		if (!weir__cas_acquire(&logging.later[i].state, &state, (uint32_t)WRITING))
+		if (!take(i, FREE))
 			continue;
-		memcpy(logging.later[i].text, what, first);
-		memcpy(logging.later[i].text + first, name, second);
-		logging.later[i].text[first + second] = '\0';
-		weir__store_release(&logging.later[i].state, (uint32_t)READY);
+		memcpy(logging.later[i], what, first);
+		memcpy(logging.later[i] + first, name, second);
+		logging.later[i][first + second] = '\0';
+		weir__store_release(&logging.state[i], (uint32_t)READY);
 		return;
 	}
 }
@@ -137,13 +139,12 @@ void weir__log_later(const char *text)
 void weir__log_flush(void)
 {
 	for (int i = 0; i < LATER; i++) {
-		uint32_t state = READY;
 		char text[LINE];
 
-		if (!weir__cas_acquire(&logging.later[i].state, &state, (uint32_t)WRITING))
+		if (!take(i, READY))
 			continue;
-		memcpy(text, logging.later[i].text, LINE);
-		weir__store_release(&logging.later[i].state, (uint32_t)FREE);
+		memcpy(text, logging.later[i], LINE);
+		weir__store_release(&logging.state[i], (uint32_t)FREE);
 		weir_private_log(WEIR_LOG_ERROR, "%s", text);
 	}
 }

@@ -6,6 +6,7 @@
 #include <weir/span.h>
 
 #include "atomic.h"
+#include "claim.h"
 
 #include <string.h>
 
@@ -138,50 +139,6 @@ void weir_cells_record_slow_v1_(struct weir_histogram_series s, uint64_t v)
 
 /* ---- with labels ---- */
 
-void weir_add_with_v1_(const struct weir_instrument *d, uint64_t n, struct weir_labels_ l)
-{
-	const struct weir__series *s = weir__resolve_text(d, l);
-
-	if (s != NULL)
-		add_at(s->cell, n);
-}
-
-void weir_level_with_v1_(const struct weir_instrument *d, uint64_t bits, bool set, struct weir_labels_ l)
-{
-	const struct weir__series *s = weir__resolve_text(d, l);
-
-	if (s != NULL)
-		level_at(s->cell, bits, set);
-}
-
-void weir_record_with_v1_(const struct weir_instrument *d, uint64_t v, struct weir_labels_ l)
-{
-	const struct weir__series *s = weir__resolve_text(d, l);
-
-	if (s != NULL)
-		record_at(weir__load_relaxed(&d->state_->layout_), s->cell, v);
-}
-
-void weir_float_add_with_v1_(const struct weir_instrument *d, double v, struct weir_labels_ l)
-{
-	const struct weir__series *s = weir__resolve_text(d, l);
-
-	if (s != NULL)
-		float_add_at(s->cell, v);
-}
-
-void weir_info_set_v1_(const struct weir_instrument *d, struct weir_labels_ l)
-{
-	weir_level_with_v1_(d, 1, true, l);
-}
-
-uint32_t weir_resolve_with_v1_(const struct weir_instrument *d, struct weir_labels_ l)
-{
-	const struct weir__series *s = weir__resolve_text(d, l);
-
-	return s != NULL ? s->cell : 0;
-}
-
 static uint32_t resolved(const struct weir_instrument *d, WEIR_VALUES_)
 {
 	const struct weir__series *s = weir__resolve(d, values, count);
@@ -218,8 +175,13 @@ struct weir_histogram_series weir_histogram_values(const struct weir_histogram *
 
 void weir_counter_add_values(const struct weir_counter *c, uint64_t n, const struct weir_ctx *ctx, WEIR_VALUES_)
 {
-	uint32_t cell = resolved(&c->i_, values, count);
+	uint32_t cell;
 
+	if (ctx != NULL && count != c->i_.labels_) {
+		weir__claim_record(&c->i_, n, ctx, values, NULL, count);
+		return;
+	}
+	cell = resolved(&c->i_, values, count);
 	if (ctx != NULL && cell != 0)
 		weir_counter_series_add_ctx((struct weir_counter_series){cell}, n, ctx);
 	else if (cell != 0)
@@ -269,8 +231,13 @@ void weir_float_gauge_add_values(const struct weir_float_gauge *g, double v, WEI
 
 void weir_histogram_record_values(const struct weir_histogram *h, uint64_t v, const struct weir_ctx *ctx, WEIR_VALUES_)
 {
-	uint32_t cell = resolved(&h->i_, values, count);
+	uint32_t cell;
 
+	if (ctx != NULL && count != h->i_.labels_) {
+		weir__claim_record(&h->i_, v, ctx, values, NULL, count);
+		return;
+	}
+	cell = resolved(&h->i_, values, count);
 	if (ctx != NULL && cell != 0)
 		weir_histogram_series_record_ctx((struct weir_histogram_series){weir__load_acquire(&h->i_.state_->layout_), cell}, v, ctx);
 	else if (cell != 0)

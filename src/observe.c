@@ -59,6 +59,7 @@ static struct {
 	int runner;                                /* the thread that runs it; 0: none. Under the life lock */
 	uint32_t finished;                         /* counts runs; a futex for who waits */
 	uint32_t round;                            /* of the runner; readers: snapshots, by the instruments' rounds */
+	uint32_t amid;                             /* the round that runs, 0: none. Writer: the runner; reader: the tick; relaxed */
 	uint32_t generation;                       /* of the process that running and runner speak of. Under the life lock */
 	void (*start)(void);
 } callbacks;
@@ -73,9 +74,10 @@ static void see_fork(void)
 	callbacks.generation = now;
 	callbacks.running = NULL;
 	callbacks.runner = 0;
+	weir__store_relaxed(&callbacks.amid, 0u);
 }
 
-void weir__callbacks_on_first(void (*start)(void))
+void weir__callbacks_on_new(void (*start)(void))
 {
 	weir__store_release(&callbacks.start, start);
 }
@@ -203,6 +205,7 @@ bool weir__callbacks_run(void)
 	if (++callbacks.round == UINT32_MAX) /* weir's own; and 0 is never */
 		callbacks.round = 1;
 	observer.round = callbacks.round;
+	weir__store_relaxed(&callbacks.amid, observer.round);
 	for (uint32_t at = 0; at < callbacks.high; at++) {
 		struct weir_callback *c;
 
@@ -228,8 +231,26 @@ bool weir__callbacks_run(void)
 	end_round(observer.round);
 	weir__lock(&wiped->life);
 	callbacks.runner = 0;
+	weir__store_relaxed(&callbacks.amid, 0u);
 	weir__unlock(&wiped->life);
 	return true;
+}
+
+static uint64_t late; /* writer: the tick; readers: any, relaxed */
+
+void weir__callbacks_watch(void)
+{
+	static uint32_t seen;
+	uint32_t amid = weir__load_relaxed(&callbacks.amid);
+
+	if (amid != 0 && amid == seen)
+		weir__store_relaxed(&late, late + 1);
+	seen = amid;
+}
+
+uint64_t weir__callbacks_late(void)
+{
+	return weir__load_relaxed(&late);
 }
 
 /* ---- reporting ---- */
@@ -243,7 +264,7 @@ struct weir_observer *weir__observer_internal(void)
 
 /* At its first report a series becomes known outside. Twice, where the segment is opened meanwhile, is harmless: the records
  * are equal. */
-static void publish(const struct weir__instrument *i, const struct weir__series *s)
+static void publish(const struct weir__instrument *i, struct weir__series *s)
 {
 	struct weir__guard guard;
 

@@ -11,8 +11,10 @@ bool weir__callbacks_run(void);
 uint32_t weir__callbacks_count(void);
 /* Those whose function lies in the module of this address go; a run in progress is waited for. */
 void weir__callbacks_unload(const void *in_module);
-/* Called, under no lock, when there is work for the second thread: set once by the pipeline. */
-void weir__callbacks_on_first(void (*start)(void));
+/* Called, under no lock, when a callback has come: set once by the pipeline. */
+void weir__callbacks_on_new(void (*start)(void));
+void weir__callbacks_watch(void);     /* at each tick: counts a round that the tick before has seen, too */
+uint64_t weir__callbacks_late(void);  /* that count */
 
 struct weir_observer;
 struct weir_observed;

@@ -1,5 +1,5 @@
-/* L5: the one thread that ticks, the second one that runs what is not weir's, and the lists of what it runs. Invariant: what
- * may wait (callbacks, exporters) never runs on the first thread, nor under a lock. */
+/* L5: the one thread that ticks, the two that run what is not weir's (callbacks; exporters), and the exporters' list.
+ * Invariant: what may wait never runs on the first thread, nor under a lock, and callbacks hold up no exporter. */
 #ifndef WEIR_PIPELINE_H
 #define WEIR_PIPELINE_H
 
@@ -22,7 +22,7 @@ bool weir__pipeline_runs(void); /* in this process */
 bool weir__pipeline_was_started(void); /* in this process, or in the one it was forked from */
 int weir__pipeline_restart(void);      /* in a forked child */
 bool weir__pipeline_is_pumped(void);
-bool weir__pipeline_has_second(void);  /* the thread that runs exporters is there */
+bool weir__pipeline_has_exporters(void); /* the thread that runs exporters is there */
 int weir__pipeline_flush(uint64_t deadline_ns);
 int weir__pipeline_pump(uint64_t budget_ns, uint64_t *next_ns);
 

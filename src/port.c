@@ -47,6 +47,25 @@ bool weir__thread_is_gone(int tid)
 	return gone;
 }
 
+static bool membarrier(int command)
+{
+	int saved = errno;
+	bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+
+	errno = saved;
+	return done;
+}
+
+bool weir__barrier_ready(void)
+{
+	return membarrier(16 /* REGISTER_PRIVATE_EXPEDITED */);
+}
+
+bool weir__barrier(void)
+{
+	return membarrier(8 /* PRIVATE_EXPEDITED */);
+}
+
 uint64_t weir__signals_block(void)
 {
 	uint64_t all = UINT64_MAX, before = 0;

@@ -26,6 +26,11 @@ void weir__signals_restore(uint64_t mask);
 bool weir__futex_wait(uint32_t *word, uint32_t value, uint64_t deadline_ns);
 void weir__futex_wake(uint32_t *word, int waiters);
 
+/* A full barrier on every thread of this process, at a moment within the call. ready: asks for it beforehand; false: the
+ * system has none. */
+bool weir__barrier_ready(void);
+bool weir__barrier(void);
+
 /* A lock of one word, 0 when free: usable in zeroed memory, and free again where fork has wiped it. 1: held, 2: waited for.
  * Pairing: taking is an acquire of the holder's releasing swap. */
 struct weir__lock {

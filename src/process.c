@@ -16,13 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-WEIR__OWN_COUNTER(cpu, WEIR_SECONDS, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
-WEIR__OWN_GAUGE(resident, WEIR_BYTES, "process_resident_memory_bytes", "Resident memory size in bytes.");
-WEIR__OWN_GAUGE(virtual_size, WEIR_BYTES, "process_virtual_memory_bytes", "Virtual memory size in bytes.");
-WEIR__OWN_GAUGE(open_fds, WEIR_ONE, "process_open_fds", "Number of open file descriptors.");
-WEIR__OWN_GAUGE(max_fds, WEIR_ONE, "process_max_fds", "Maximum number of open file descriptors.");
-WEIR__OWN_GAUGE(start_time, WEIR_SECONDS, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
-WEIR__OWN_GAUGE(threads, WEIR_ONE, "process_threads", "Number of OS threads in the process.");
+#define LIST(X)                                                                                                        \
+	X(CPU, COUNTER, WEIR_SECONDS, "process_cpu_seconds_total",                                                     \
+	  "Total user and system CPU time spent in seconds.", "")                                                      \
+	X(RESIDENT, GAUGE, WEIR_BYTES, "process_resident_memory_bytes", "Resident memory size in bytes.", "")          \
+	X(VIRTUAL_SIZE, GAUGE, WEIR_BYTES, "process_virtual_memory_bytes", "Virtual memory size in bytes.", "")        \
+	X(OPEN_FDS, GAUGE, WEIR_ONE, "process_open_fds", "Number of open file descriptors.", "")                       \
+	X(MAX_FDS, GAUGE, WEIR_ONE, "process_max_fds", "Maximum number of open file descriptors.", "")                 \
+	X(START_TIME, GAUGE, WEIR_SECONDS, "process_start_time_seconds",                                               \
+	  "Start time of the process since unix epoch in seconds.", "")                                                \
+	X(THREADS, GAUGE, WEIR_ONE, "process_threads", "Number of OS threads in the process.", "")
+WEIR__OWN(LIST, own, declare)
 
 static size_t read_file(const char *path, char *text, size_t size)
 {
@@ -82,18 +86,16 @@ void weir__process_boot_id(uint8_t id[16])
 
 void weir__process_start(void)
 {
-	static const struct weir_observed *const all[] = {&cpu,     &resident,   &virtual_size, &open_fds,
-	                                                  &max_fds, &start_time, &threads};
-
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		weir__instrument_of(&all[i]->i_);
+	declare();
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		weir__instrument_of(&own[i].observed.i_);
 }
 
 /* By the raw call: a DIR would cost the tick's thread a heap of its own. */
 static int64_t count_fds(void)
 {
 	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* the process' table, also from a thread that has another */
-	char path[32], target[64], entries[2048] __attribute__((aligned(8)));
+	char path[32], target[64], entries[1024] __attribute__((aligned(8)));
 	int64_t count = -2; /* . and .. */
 	long got;
 	ssize_t len;
@@ -127,13 +129,13 @@ void weir__process_observe(void)
 	int64_t fds;
 
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0)
-		weir_observer_report(o, &cpu, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+		weir_observer_report(o, &own[CPU].observed, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 	if (count > 21 && ticks > 0) {
 		struct timespec boot;
 
-		weir_observer_report(o, &threads, (int64_t)field[17]);
-		weir_observer_report(o, &virtual_size, (int64_t)field[20]);
-		weir_observer_report(o, &resident, (int64_t)field[21] * sysconf(_SC_PAGESIZE));
+		weir_observer_report(o, &own[THREADS].observed, (int64_t)field[17]);
+		weir_observer_report(o, &own[VIRTUAL_SIZE].observed, (int64_t)field[20]);
+		weir_observer_report(o, &own[RESIDENT].observed, (int64_t)field[21] * sysconf(_SC_PAGESIZE));
 		/* Both clocks at one moment: the boot's wall time moves with adjustments of the clock. */
 		if (clock_gettime(CLOCK_BOOTTIME, &boot) == 0 && clock_gettime(CLOCK_REALTIME, &now) == 0) {
 			static int64_t since; /* asked once, so that the gauge stands still. Writer and reader: the tick */
@@ -146,11 +148,11 @@ void weir__process_observe(void)
 				since = ((int64_t)now.tv_sec - boot.tv_sec) * 1000000000 + now.tv_nsec - boot.tv_nsec + started;
 				since -= since % 10000000;
 			}
-			weir_observer_report(o, &start_time, since);
+			weir_observer_report(o, &own[START_TIME].observed, since);
 		}
 	}
 	if ((fds = count_fds()) >= 0)
-		weir_observer_report(o, &open_fds, fds);
+		weir_observer_report(o, &own[OPEN_FDS].observed, fds);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-		weir_observer_report(o, &max_fds, limit.rlim_cur == RLIM_INFINITY ? INT64_MAX : (int64_t)limit.rlim_cur);
+		weir_observer_report(o, &own[MAX_FDS].observed, limit.rlim_cur == RLIM_INFINITY ? INT64_MAX : (int64_t)limit.rlim_cur);
 }

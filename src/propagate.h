@@ -18,5 +18,12 @@ enum weir__header {
 };
 
 enum weir__header weir__header_of(struct weir_str name);
+/* Whether one of these names, or one of own_len bytes, has that length. */
+static inline bool weir__header_may_be(size_t len, size_t own_len)
+{
+	enum { LENGTHS = 1 << 2 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 12 };
+
+	return (len <= 12 && (LENGTHS >> len & 1) != 0) || len == own_len;
+}
 
 #endif

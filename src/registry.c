@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include "atomic.h"
+#include "claim.h"
 #include "label.h"
 #include "log.h"
 #include "pages.h"
@@ -12,15 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHAINS = 1024, CAP = 2000, CURSORS = 3 };
+enum { CHAINS = 256, CAP = 2000 };
 
 static struct {
 	struct weir__instrument *first, **last;
 	struct weir__instrument *chains[CHAINS];
-	uint32_t count, blocks; /* blocks: the next to hand out; 1 at first */
-	uint32_t cursor[CURSORS]; /* next cell of: counters, histograms, levels; 0: a new block */
-	uint64_t levels[WEIR__BLOCKS_MAX / 64]; /* which blocks hold levels: readers: any thread, relaxed, after blocks */
-	uint64_t series, refused;
+	uint32_t count;
+	uint64_t refused;
 	uint64_t began_ns; /* of a forked child: no series is older. Written before anybody else can look */
 } registry;
 
@@ -62,6 +61,8 @@ void weir__registry_restart(void)
 			if (s->round != 0) /* reported in the parent: here it is not exported until it is reported here */
 				s->round = 0;
 			newest = s;
+			if (s->turn != 0)
+				s->turn = 0;
 			if (s->sum != NULL && (s->sum->low != 0 || s->sum->high != 0))
 				*s->sum = (struct weir__sum){0, 0};
 		}
@@ -73,6 +74,8 @@ void weir__registry_restart(void)
 			weir__series_restart(i, newest);
 		if (i->round != 0 || i->reporting != 0)
 			i->round = i->reporting = 0;
+		if (i->retired != 0)
+			i->retired = 0;
 		if (i->next == NULL)
 			chain(i);
 	}
@@ -83,41 +86,6 @@ void weir__registry_restart(void)
 uint64_t weir__began_ns(void)
 {
 	return registry.began_ns;
-}
-
-/* ---- cells ---- */
-
-bool weir__block_is_levels(uint32_t block)
-{
-	return weir__load_relaxed(&registry.levels[block / 64]) >> block % 64 & 1;
-}
-
-uint32_t weir__cells_take(uint32_t count, bool levels)
-{
-	uint32_t *cursor = &registry.cursor[levels ? 2 : count > 1 ? 1 : 0], taken;
-	uint64_t bit;
-
-	if (*cursor == 0 || *cursor % WEIR__BLOCK_CELLS + count > WEIR__BLOCK_CELLS) {
-		uint32_t block = registry.blocks == 0 ? 1 : registry.blocks;
-
-		if (block >= WEIR__BLOCKS_MAX)
-			return 0;
-		/* Written both ways: a child forked between here and the next store takes this block again, for its own purpose. */
-		bit = UINT64_C(1) << block % 64;
-		weir__store_relaxed(&registry.levels[block / 64], levels ? registry.levels[block / 64] | bit : registry.levels[block / 64] & ~bit);
-		weir__store_release(&registry.blocks, block + 1);
-		*cursor = block * WEIR__BLOCK_CELLS;
-	}
-	taken = *cursor;
-	*cursor += count;
-	if (*cursor % WEIR__BLOCK_CELLS == 0)
-		*cursor = 0;
-	return taken;
-}
-
-void weir__cells_give_back(uint32_t cell, uint32_t count, bool levels)
-{
-	registry.cursor[levels ? 2 : count > 1 ? 1 : 0] = cell;
 }
 
 /* ---- instruments ---- */
@@ -335,7 +303,7 @@ static struct weir__instrument *append(struct weir__instrument *i)
 }
 
 static struct weir__instrument *make(const struct weir_instrument *d, const struct weir_instrument_options *o,
-                                     const struct weir__shape *shape, size_t constant_count, unsigned unit)
+                                     const struct weir__shape *shape, size_t constant_count, unsigned unit, uint32_t claims)
 {
 	struct weir__instrument *i = weir__pages_take(sizeof *i);
 	const char *const *labels = d->text_ + 2;
@@ -354,6 +322,9 @@ static struct weir__instrument *make(const struct weir_instrument *d, const stru
 		return NULL;
 	i->id = registry.count;
 	i->labels_count = d->labels_;
+	i->claims = claims;
+	i->given_count = claims == 0 ? d->labels_ : UINT16_MAX;
+	weir__claim_tags(i);
 	i->kind = d->kind_;
 	i->unit = (uint8_t)unit;
 	i->levels = d->kind_ != WEIR_COUNTER_KIND && d->kind_ != WEIR_UPDOWN_KIND && d->kind_ != WEIR_HISTOGRAM_KIND;
@@ -399,15 +370,32 @@ static void resolve_state(struct weir_state *state, struct weir__instrument *i)
 	weir__store_release(&state->cell_, i->labels_count == 0 ? i->first->cell : 0u);
 }
 
-struct weir__instrument *weir__register(const struct weir_instrument *d, const struct weir_instrument_options *o,
+/* Labels as they will be exported; which of them a context fills. */
+static uint32_t plain_labels(const char *text[WEIR__LABELS_MAX + 3], const struct weir_instrument *d)
+{
+	uint32_t claims = 0;
+
+	for (uint32_t k = 0; k < d->labels_ + 2u && k < WEIR__LABELS_MAX + 2; k++) {
+		bool claim = k >= 2 && d->text_[k] != NULL && d->text_[k][0] == '\1';
+
+		text[k] = claim ? d->text_[k] + 1 : d->text_[k];
+		claims |= (uint32_t)claim << k;
+	}
+	return claims >> 2;
+}
+
+struct weir__instrument *weir__register(const struct weir_instrument *given, const struct weir_instrument_options *o,
                                         struct weir__refusal *why)
 {
+	const char *text[WEIR__LABELS_MAX + 3] = {NULL};
+	struct weir_instrument plain = *given, *d = &plain;
 	size_t labels_count = d->labels_, constant_count = o != NULL ? list_length(o->constant) : 0;
 	const char *name = d->text_[0], *fault = NULL;
 	bool histogram = d->kind_ == WEIR_HISTOGRAM_KIND;
 	struct weir__instrument *i = weir__load_acquire(&d->state_->series_);
 	struct weir__shape shape;
 	unsigned unit = d->unit_;
+	uint32_t claims;
 
 	if (i != NULL)
 		return i;
@@ -415,6 +403,8 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		return refuse(why, WEIR_EINVAL, "%.80s was refused before", name != NULL ? name : "");
 	if (d->abi_ != 1)
 		return refuse(why, WEIR_EUNSUPPORTED, "an instrument was made for another version of weir");
+	claims = plain_labels(text, given);
+	d->text_ = text;
 	if (!weir__tls_is_own())
 		return refuse(why, WEIR_ECONFLICT, "%.80s is refused: another copy of weir, whose symbols are not hidden, stands before "
 		              "this one: build it with -fvisibility=hidden", name != NULL ? name : "");
@@ -429,6 +419,8 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		fault = weir__shape_parse(&shape, d->shape_, d->shape_words_);
 	if (fault == NULL && histogram)
 		unit = shape.unit;
+	if (fault == NULL && claims != 0 && !histogram && d->kind_ != WEIR_COUNTER_KIND)
+		fault = "a context fills labels of counters and histograms only";
 	if (fault == NULL && unit > WEIR_RATIO)
 		fault = "its unit is unknown";
 	if (fault == NULL && o != NULL)
@@ -441,7 +433,7 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 	if (i != NULL) {
 		char here[200], there[200];
 
-		if (strcmp(i->name, name) == 0 && i->kind == d->kind_ && i->unit == unit &&
+		if (strcmp(i->name, name) == 0 && i->kind == d->kind_ && i->unit == unit && i->claims == claims &&
 		    same_list(i->labels, i->labels_count, d->text_ + 2, labels_count) &&
 		    (constant_count == 0 || same_list(i->declared, list_length(i->declared), o->constant, constant_count)) &&
 		    (!histogram || memcmp(i->shape, &shape, sizeof shape) == 0)) {
@@ -451,10 +443,10 @@ struct weir__instrument *weir__register(const struct weir_instrument *d, const s
 		describe(here, sizeof here, name, d->kind_, unit, d->text_ + 2, labels_count);
 		describe(there, sizeof there, i->name, i->kind, i->unit, i->labels, i->labels_count);
 		return refuse(why, WEIR_ECONFLICT, "%s is refused: registered already is %s%s", here, there,
-		              strcmp(here, there) == 0 ? " with other bounds or constant labels" : "");
+		              strcmp(here, there) == 0 ? " with other bounds or constant labels, or claims" : "");
 	}
-	i = make(d, o, histogram ? &shape : NULL, constant_count, unit);
-	if (i == NULL && registry.blocks >= WEIR__BLOCKS_MAX)
+	i = make(d, o, histogram ? &shape : NULL, constant_count, unit, claims);
+	if (i == NULL && weir__blocks_count() >= WEIR__BLOCKS_MAX)
 		return refuse(why, WEIR_ELIMIT, "%.80s is refused: no cells are left", name);
 	if (i == NULL)
 		return refuse(why, WEIR_ENOMEM, "%.80s is refused: no memory is left", name);
@@ -473,11 +465,6 @@ struct weir__instrument *weir__instruments_first(void)
 uint32_t weir__instruments_count(void)
 {
 	return weir__load_acquire(&registry.count);
-}
-
-uint32_t weir__blocks_count(void)
-{
-	return weir__load_acquire(&registry.blocks);
 }
 
 uint64_t weir__refused_total(void)

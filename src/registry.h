@@ -6,6 +6,7 @@
 #ifndef WEIR_REGISTRY_H
 #define WEIR_REGISTRY_H
 
+#include "atomic.h"
 #include "bucket.h"
 #include "port.h"
 
@@ -41,11 +42,12 @@ struct weir__sum { /* of a histogram's series, in 128 bits: writer: the holder o
 };
 struct weir__series {
 	struct weir__series *next;  /* of the instrument, in order of making; published by series_count */
-	const struct weir_str *values; /* NULL: the overflow series, or no labels */
+	const struct weir_str *values; /* NULL: the overflow series, or no labels. Of a claim series: as long as it is live */
 	struct weir__sum *sum;      /* histograms */
 	uint64_t start_ns;
-	uint32_t cell, hash, words;
+	uint32_t cell, turn, words; /* turn: where a claim series' stands in the segment; 0: nowhere */
 	uint32_t round;             /* observed: the round that reported it last. Writer: who reports (release; acquire) */
+	bool live;                  /* claim series: false: retired, and hidden until it is adopted (release; acquire): claim.c, retire.c */
 	bool overflow, floating;    /* floating: its level is a double. Written before the first such level */
 	uint64_t key[];
 };
@@ -60,7 +62,7 @@ struct weir__instrument {
 	const char *const *constant; /* name, value, ..., NULL; or NULL; may be replaced whole (release; acquire) */
 	const char *const *declared; /* the same as it was declared: by these a definition is compared */
 	uint32_t id, cells, max_series;
-	uint16_t labels_count;
+	uint16_t labels_count, given_count; /* given_count: values in a record without a context; with claims there are none such */
 	uint8_t kind, unit;
 	bool levels; /* its cells are shared by all threads */
 	const struct weir__shape *shape;
@@ -75,6 +77,11 @@ struct weir__instrument {
 	uint32_t round;                       /* observed: the newest whole round that reported any of it (release; acquire) */
 	const struct weir_instrument *made; /* what weir_*_create hands out; NULL: not asked yet. Under the lock */
 	uint32_t reporting;                   /* the newest round that does, maybe not whole yet. Writer and reader: who reports */
+	uint32_t claims;                      /* labels that a context fills: a bit each; then all its series are claim series */
+	uint8_t claims_count;
+	uint8_t tags[16];                     /* of these labels; 0: none is defined yet. Relaxed */
+	bool retires;                         /* a series has retired. Under the snapshot lock, as the next */
+	uint64_t retired;                     /* what those held that have */
 };
 
 /* The record of an instrument's description; registered if it is new. NULL: refused. With the lock held. Nothing is logged
@@ -100,6 +107,7 @@ uint32_t weir__blocks_count(void); /* blocks that hold cells, and one more: acqu
 uint64_t weir__series_total(void);
 uint64_t weir__refused_total(void);
 uint64_t weir__mended_total(bool cut);
+void weir__mended_count(uint64_t cleaned, uint64_t cut);
 bool weir__block_is_levels(uint32_t block);
 
 /* Cells for a series: the first one; 0: none are left. With the lock held. */
@@ -108,15 +116,44 @@ void weir__cells_give_back(uint32_t cell, uint32_t count, bool levels); /* those
 /* Makes the series of these words (already mended) if the cap allows, else gives the overflow series. With the lock held. */
 struct weir__series *weir__series_make(struct weir__instrument *instrument, const struct weir_str *values, const uint64_t *words,
                                        uint32_t count, uint64_t hash);
-struct weir__series *weir__series_find(const struct weir__instrument *instrument, const uint64_t *words, uint32_t count,
-                                       uint64_t hash);
+enum { WEIR__POINTER_BITS = 48 };
+static inline struct weir__series *weir__series_in(uint64_t slot)
+{
+	return (struct weir__series *)(uintptr_t)(slot & ((UINT64_C(1) << WEIR__POINTER_BITS) - 1));
+}
+/* The series of these words, one at least; NULL: not there, or no table yet. */
+static inline struct weir__series *weir__series_find(const struct weir__table *table, const uint64_t *words, uint32_t count,
+                                                     uint64_t hash)
+{
+	uint64_t slot;
+
+	if (table == NULL)
+		return NULL;
+	/* acquire: pairs with insert's release, so that a found record is whole */
+	for (uint32_t at = (uint32_t)hash & table->mask; (slot = weir__load_acquire(&table->slots[at])) != 0;
+	     at = (at + 1) & table->mask) {
+		struct weir__series *s = weir__series_in(slot);
+
+		if (slot >> WEIR__POINTER_BITS != hash >> WEIR__POINTER_BITS || s->words != count)
+			continue;
+		for (uint32_t same = 0; s->key[same] == words[same];)
+			if (++same == count)
+				return s;
+	}
+	return NULL;
+}
 /* The series of these values, made if need be; NULL: counted, why. ptr NULL is the empty value. From anywhere. */
 struct weir__series *weir__resolve(const struct weir_instrument *description, const struct weir_str *values, size_t count);
+/* What these do where there is no such series (words_count 0: the key is too long, or cannot be made), or a wrong number. */
+struct weir__series *weir__series_missed(struct weir__instrument *instrument, const struct weir_str *values, size_t count,
+                                         const uint64_t *words, uint32_t words_count);
+struct weir__series *weir__wrong_count(const struct weir__instrument *instrument);
 struct weir__series *weir__resolve_text(const struct weir_instrument *description, struct weir_labels_ labels);
 
 /* Puts what the registry has into the segment, as far as it is not there: one at a time, or all in a fresh one. */
 void weir__publish_instrument(const struct weir__instrument *instrument);
-void weir__publish_series(const struct weir__instrument *instrument, const struct weir__series *series);
+void weir__publish_series(const struct weir__instrument *instrument, struct weir__series *series);
+void weir__publish_turn(const struct weir__series *series); /* of a claim series: one begins, or ends */
 void weir__segment_ready(void); /* opens it, and fills a fresh one. With the lock held */
 
 /* The block of a cell for this thread; NULL: lost, and counted. From anywhere. */

@@ -45,6 +45,7 @@ void weir__ring_forget(void); /* in a forked child: its pool is empty, and close
  * the thread's words are zeros there, which is why they are read once. */
 enum weir__ring_fault { WEIR__RING_OK, WEIR__RING_DRY, WEIR__RING_BUSY, WEIR__RING_CLOSED };
 struct weir__chunk *weir__ring_add_chunk(struct weir__local *local) __attribute__((cold));
+#define WEIR__ONCE(word) (*(volatile __typeof__(word) *)&(word)) /* of this thread and its signal handlers */
 static inline void *weir__ring_take(struct weir__local *local, uint32_t bytes, enum weir__ring_fault *why)
 {
 	struct weir__chunk *chunk;
@@ -56,8 +57,8 @@ static inline void *weir__ring_take(struct weir__local *local, uint32_t bytes, e
 	}
 	local->busy = 1;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler sees busy before anything of the list changes */
-	chunk = __atomic_load_n(&local->chunk, __ATOMIC_RELAXED);
-	used = __atomic_load_n(&local->used, __ATOMIC_RELAXED);
+	chunk = WEIR__ONCE(local->chunk);
+	used = WEIR__ONCE(local->used);
 	if (__builtin_expect(chunk == NULL || used + bytes > WEIR__RECORD_MAX, 0)) {
 		chunk = weir__ring_add_chunk(local);
 		used = 0;
@@ -71,13 +72,33 @@ static inline void *weir__ring_take(struct weir__local *local, uint32_t bytes, e
 	}
 	return chunk->data + used;
 }
+/* The common case of it, without a call: the thread's chunk has room. NULL: it has not, or a handler is within another's; nothing
+ * was changed, and take says. */
+static inline void *weir__ring_take_here(struct weir__local *local, uint32_t bytes)
+{
+	struct weir__chunk *chunk;
+	uint32_t used;
+
+	if (__builtin_expect(local->busy != 0, 0))
+		return NULL;
+	local->busy = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	chunk = WEIR__ONCE(local->chunk);
+	used = WEIR__ONCE(local->used);
+	if (__builtin_expect(chunk == NULL || used + bytes > WEIR__RECORD_MAX, 0)) {
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		local->busy = 0;
+		return NULL;
+	}
+	return chunk->data + used;
+}
 static inline bool weir__ring_commit(struct weir__local *local, uint32_t bytes)
 {
 	struct weir__chunk *chunk;
 
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	chunk = __atomic_load_n(&local->chunk, __ATOMIC_RELAXED);
-	if (__builtin_expect(__atomic_load_n(&local->busy, __ATOMIC_RELAXED) == 0 || chunk == NULL, 0))
+	chunk = WEIR__ONCE(local->chunk);
+	if (__builtin_expect(WEIR__ONCE(local->busy) == 0, 0)) /* read after the chunk, which is NULL only where this is 0 */
 		return false;
 	local->used += bytes;
 	__atomic_store_n(&chunk->committed, local->used, __ATOMIC_RELEASE); /* the drain acquires */

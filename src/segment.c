@@ -28,11 +28,6 @@
 
 enum { SMALLEST = 1 << 20, OPEN_AT_FIRST = 64, BLOCKS_MAX = 65536 };
 
-struct interned {
-	const char *text;
-	uint32_t len, offset;
-};
-
 static struct {
 	uint8_t *base; /* readers: any thread after open, release by home */
 	uint64_t capacity_wanted;
@@ -43,9 +38,7 @@ static struct {
 	ino_t inode;
 	dev_t device;
 	uint64_t generation;
-	uint32_t descriptors, descriptors_used, strings, strings_used; /* the pages being filled */
-	struct interned *interned; /* open addressing, offset 0: free */
-	uint32_t interned_mask, interned_count;
+	uint32_t descriptors, descriptors_used; /* the page being filled */
 	const char *home; /* readers: any */
 	uint64_t bytes_in_use; /* readers: any, relaxed */
 } seg;
@@ -339,85 +332,17 @@ void weir__segment_publish_cells(uint32_t page, enum weir_page_type type, uint32
 		weir__store_release(&index->first, page);
 }
 
-static uint32_t hash_text(const char *text, size_t len)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 16777619u;
-	return hash ^ hash >> 15;
-}
-
-static bool grow_interned(void)
-{
-	uint32_t mask = seg.interned_mask * 2 + 1;
-	struct interned *larger, *former = seg.interned;
-	size_t former_bytes = former != NULL ? ((size_t)seg.interned_mask + 1) * sizeof *former : 0;
-
-	if (mask < 255)
-		mask = 255;
-	larger = weir__map(((size_t)mask + 1) * sizeof *larger, true, false);
-	if (larger == NULL)
-		return false;
-	for (uint32_t i = 0; former != NULL && i <= seg.interned_mask; i++)
-		if (former[i].offset != 0) {
-			uint32_t at = hash_text(former[i].text, former[i].len) & mask;
-
-			while (larger[at].offset != 0)
-				at = (at + 1) & mask;
-			larger[at] = former[i];
-		}
-	weir__store_release(&seg.interned, larger); /* before its mask: a child forked in between unmaps too little, not too much */
-	weir__store_release(&seg.interned_mask, mask);
-	if (former != NULL) /* only the lock's holder ever reads it */
-		weir__unmap(former, former_bytes);
-	return true;
-}
-
-uint32_t weir__segment_string(const char *text, size_t len)
-{
-	const size_t most = WEIR_SEGMENT_PAGE - 16;
-	uint32_t at, length, offset;
-	uint8_t *page;
-
-	if (len > most)
-		for (len = most; len != 0 && ((uint8_t)text[len] & 0xc0) == 0x80;)
-			len--;
-	if (seg.interned_count * 2 >= seg.interned_mask && !grow_interned())
-		return 0;
-	for (at = hash_text(text, len) & seg.interned_mask; seg.interned[at].offset != 0; at = (at + 1) & seg.interned_mask)
-		if (seg.interned[at].len == len && memcmp(seg.interned[at].text, text, len) == 0)
-			return seg.interned[at].offset;
-	length = ((uint32_t)len + 4 + 1 + 3) & ~3u;
-	if (seg.strings == 0 || seg.strings_used + length > WEIR_SEGMENT_PAGE) {
-		uint32_t fresh;
-
-		if (weir__segment_page(&fresh) == NULL || !weir__segment_list(fresh, WEIR_PAGE_STRINGS, 0, 0, 0))
-			return 0;
-		seg.strings = fresh;
-		seg.strings_used = 0;
-	}
-	page = seg.base + (size_t)seg.strings * WEIR_SEGMENT_PAGE;
-	offset = seg.strings * WEIR_SEGMENT_PAGE + seg.strings_used;
-	memcpy(page + seg.strings_used + 4, text, len);
-	memcpy(page + seg.strings_used, &(uint32_t){(uint32_t)len}, 4);
-	seg.strings_used += length;
-	seg.interned[at] = (struct interned){text, (uint32_t)len, offset};
-	seg.interned_count++;
-	return offset;
-}
-
-bool weir__segment_record(const void *record, uint32_t bytes)
+uint32_t weir__segment_record(const void *record, uint32_t bytes)
 {
 	uint8_t *to;
 
 	if (bytes > WEIR_SEGMENT_PAGE)
-		return false;
+		return 0;
 	if (seg.descriptors == 0 || seg.descriptors_used + bytes > WEIR_SEGMENT_PAGE) {
 		uint32_t fresh;
 
 		if (weir__segment_page(&fresh) == NULL || !weir__segment_list(fresh, WEIR_PAGE_DESCRIPTORS, 0, 0, 0))
-			return false;
+			return 0;
 		seg.descriptors = fresh;
 		seg.descriptors_used = 0;
 	}
@@ -426,7 +351,7 @@ bool weir__segment_record(const void *record, uint32_t bytes)
 	weir__store_release((uint32_t *)(void *)to, bytes);
 	seg.descriptors_used += bytes;
 	weir__store_release(&header()->structure_epoch, header()->structure_epoch + 1);
-	return true;
+	return (uint32_t)(to - seg.base);
 }
 
 void weir__segment_heartbeat(uint64_t now_ns, uint64_t dropped, uint64_t overflowed)
@@ -470,13 +395,17 @@ void weir__segment_forget(void)
 	former.bytes = open;
 	if (still_ours())
 		close(seg.fd);
-	if (seg.interned != NULL)
-		weir__unmap(seg.interned, ((size_t)seg.interned_mask + 1) * sizeof *seg.interned);
+	weir__segment_strings_forget();
 	capacity = seg.capacity_wanted;
 	memset(&seg, 0, sizeof seg);
 	seg.capacity_wanted = capacity;
 	seg.fd = -1;
 	errno = saved;
+}
+
+int weir__segment_descriptor(void)
+{
+	return weir__load_acquire(&seg.home) != NULL && still_ours() ? seg.fd : -1; /* fd stands before home is told */
 }
 
 const char *weir__segment_home(void)
@@ -489,11 +418,4 @@ const char *weir__segment_home(void)
 uint64_t weir__segment_bytes(void)
 {
 	return weir__load_relaxed(&seg.bytes_in_use);
-}
-
-uint64_t weir__segment_heap_bytes(void)
-{
-	uint32_t mask = weir__load_relaxed(&seg.interned_mask);
-
-	return mask != 0 ? ((uint64_t)mask + 1) * sizeof(struct interned) : 0;
 }

@@ -5,6 +5,7 @@
 #define WEIR_SEGMENT_H
 
 #include <weir/abi/segment.h>
+#include <weir/base.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,8 +27,13 @@ struct weir_segment_header *weir__segment_header(void); /* NULL: none is open */
 
 /* Text, interned: its offset; 0 where memory is at its end. Long text is cut to fit a page, at a character. text must stay. */
 uint32_t weir__segment_string(const char *text, size_t len);
-/* A record, copied in and published by its first word. */
-bool weir__segment_record(const void *record, uint32_t bytes);
+/* Text that may be written anew, of at most so many bytes: its offset, or 0; and another text in its place. Readers know by
+ * other means when it holds. */
+uint32_t weir__segment_room(uint32_t most, struct weir_str text);
+void weir__segment_rewrite(uint32_t offset, struct weir_str text);
+void weir__segment_strings_forget(void); /* for forget, below */
+/* A record, copied in and published by its first word: its offset; 0: no room. */
+uint32_t weir__segment_record(const void *record, uint32_t bytes);
 
 /* What one tick tells its readers. Any thread. */
 void weir__segment_heartbeat(uint64_t now_ns, uint64_t dropped, uint64_t overflowed);
@@ -35,6 +41,9 @@ void weir__segment_owner(uint64_t start_time, const uint8_t boot_id[16]);
 
 /* In a forked child: private memory goes over the parent's segment, so that no late store reaches it, and there is none. */
 void weir__segment_forget(void);
+
+/* Of the memfd; -1: there is none, or the host has closed it. Any thread. */
+int weir__segment_descriptor(void);
 
 /* Figures, for any thread. */
 const char *weir__segment_home(void);

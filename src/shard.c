@@ -37,11 +37,19 @@ extern __thread uint64_t *const *weir__tls_own
 WEIR_API const struct weir_layout weir_layout_none_v1 = {NULL, NULL, 0, 0, 0};
 
 static struct {
-	struct shard *list[WEIR__SHARDS_MAX]; /* each written once, before count; readers: snapshots (acquire on count) */
+	/* Backwards, so that the first ones and the first levels share a page: see at_place. Each written once, before count; readers:
+	 * snapshots (acquire on count). */
+	struct shard *list[WEIR__SHARDS_MAX];
 	uint32_t count;
-	uint32_t cursor; /* where attach looks next */
+	uint32_t cursor, swept; /* where attach and the tick look next */
+	uint64_t refused_until; /* at memory's end it is not asked for at each record */
 	uint64_t *levels[WEIR__BLOCKS_MAX]; /* written once, release; readers: any, acquire */
 } shards;
+
+static struct shard **at_place(uint32_t index)
+{
+	return &shards.list[WEIR__SHARDS_MAX - 1 - index];
+}
 
 static uint64_t **table_of(struct shard *shard)
 {
@@ -94,7 +102,7 @@ static struct shard *make(int tid, int pid)
 	shard->index = shards.count;
 	shard->owner = tid;
 	shard->pid = pid;
-	shards.list[shards.count] = shard;
+	*at_place(shards.count) = shard;
 	weir__store_release(&shards.count, shards.count + 1);
 	return shard;
 }
@@ -114,7 +122,6 @@ static bool take(struct shard *shard, int tid, int pid)
 
 bool weir__shard_attach(void)
 {
-	static uint64_t refused_until; /* at memory's end it is not asked for at each record */
 	struct shard *shard = NULL;
 	int tid, pid;
 
@@ -125,14 +132,14 @@ bool weir__shard_attach(void)
 	tid = weir__tid();
 	pid = weir__pid();
 	for (uint32_t looked = 0; looked < 8 && looked < shards.count && shard == NULL; looked++) {
-		struct shard *candidate = shards.list[shards.cursor++ % shards.count];
+		struct shard *candidate = *at_place(shards.cursor++ % shards.count);
 
 		if (take(candidate, tid, pid))
 			shard = candidate;
 	}
-	if (shard == NULL && (refused_until == 0 || weir__clock_ns() >= refused_until)) {
+	if (shard == NULL && (shards.refused_until == 0 || weir__clock_ns() >= shards.refused_until)) {
 		shard = make(tid, pid);
-		refused_until = shard != NULL ? 0 : weir__clock_ns() + UINT64_C(100000000);
+		shards.refused_until = shard != NULL ? 0 : weir__clock_ns() + UINT64_C(100000000);
 	}
 	if (shard == NULL)
 		return false;
@@ -143,6 +150,7 @@ bool weir__shard_attach(void)
 	weir__local()->depth = 0;
 	weir__local()->astray = 0;
 	weir__local()->busy = 0;
+	weir__store_relaxed(&weir__local()->inside, (weir__local()->inside + 1) & ~1u);
 	return true;
 }
 
@@ -176,14 +184,18 @@ uint64_t *weir__shard_block(uint32_t block, bool levels)
 
 void weir__shards_reap(uint32_t most)
 {
-	static uint32_t cursor;
 	int pid = weir__pid();
 
 	for (uint32_t looked = 0; looked < most && looked < shards.count; looked++) {
-		struct shard *shard = shards.list[cursor++ % shards.count];
+		struct shard *shard = *at_place(shards.swept++ % shards.count);
 
-		if (shard->owner != 0 && shard->pid == pid && weir__thread_is_gone(shard->owner))
+		if (shard->owner != 0 && shard->pid == pid && weir__thread_is_gone(shard->owner)) {
+			struct weir__local *local = (struct weir__local *)(void *)table_of(shard) - 1;
+
 			shard->owner = 0;
+			if ((local->inside & 1) != 0) /* it died amid a record: nobody waits for it */
+				weir__store_release(&local->inside, local->inside + 1);
+		}
 	}
 }
 
@@ -192,8 +204,8 @@ void weir__shards_forget(void)
 	struct shard *mine = is_attached() ? shard_of(weir_tls_v1) : NULL;
 
 	for (uint32_t i = 0; i < shards.count; i++)
-		if (shards.list[i] != mine)
-			weir__unmap(shards.list[i], TABLE_BYTES);
+		if (*at_place(i) != mine)
+			weir__unmap(*at_place(i), TABLE_BYTES);
 	for (uint32_t i = 0; i < WEIR__BLOCKS_MAX; i++)
 		if (shards.levels[i] != NULL)
 			shards.levels[i] = NULL;
@@ -206,7 +218,7 @@ void weir__shards_forget(void)
 				       WEIR__PAGE - (page == 0 ? HEADER : 0u));
 		memset((struct weir__local *)(void *)table_of(mine) - 1, 0, sizeof(struct weir__local));
 		*mine = (struct shard){.owner = weir__tid(), .index = 0, .pid = weir__pid(), .writable = {1}};
-		shards.list[0] = mine;
+		*at_place(0) = mine;
 		weir__store_release(&shards.count, 1u);
 	}
 }
@@ -218,7 +230,17 @@ uint32_t weir__shards_count(void)
 
 const uint64_t *weir__shard_peek(uint32_t shard, uint32_t block)
 {
-	return weir__load_acquire(&table_of(shards.list[shard])[block]);
+	return weir__load_acquire(&table_of(*at_place(shard))[block]);
+}
+
+void weir__shards_clear(uint32_t cell, uint32_t count)
+{
+	for (uint32_t i = 0; i < shards.count; i++) {
+		uint64_t *page = table_of(*at_place(i))[cell / WEIR__BLOCK_CELLS];
+
+		for (uint32_t k = 0; page != NULL && k < count; k++)
+			weir__store_release(&page[cell % WEIR__BLOCK_CELLS + k], UINT64_C(0)); /* who reads it from outside finds the turn over */
+	}
 }
 
 uint64_t *weir__level_peek(uint32_t block)
@@ -228,7 +250,7 @@ uint64_t *weir__level_peek(uint32_t block)
 
 struct weir__local *weir__shard_local(uint32_t shard)
 {
-	return (struct weir__local *)(void *)table_of(shards.list[shard]) - 1;
+	return (struct weir__local *)(void *)table_of(*at_place(shard)) - 1;
 }
 
 uint64_t weir__shards_bytes(void)

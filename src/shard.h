@@ -31,6 +31,8 @@ struct weir__local {
 	uint32_t depth;            /* of scopes */
 	uint64_t token;            /* the last one given */
 	uint32_t astray;           /* 1: below what is remembered a scope was detached out of order */
+	uint32_t inside;           /* odd: in a record by places (claim.c); 0: never was. Release by its thread; acquire by the tick */
+	uint32_t waited;           /* what the tick waits to see the end of; 0: nothing. Writer and reader: the tick */
 	uint32_t reserved_;
 	struct {
 		struct weir_ctx *ctx;
@@ -50,6 +52,7 @@ void weir__shards_forget(void);            /* in a forked child: this thread's t
 
 /* Any thread, no lock: the number of shards, and a shard's block; both only ever grow (acquire). */
 uint32_t weir__shards_count(void);
+void weir__shards_clear(uint32_t cell, uint32_t count); /* cells that rest begin anew. With the core lock held */
 const uint64_t *weir__shard_peek(uint32_t shard, uint32_t block);
 uint64_t *weir__level_peek(uint32_t block); /* the one page of a block of levels; NULL: nobody has used it */
 uint64_t weir__shards_bytes(void);

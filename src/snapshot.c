@@ -14,7 +14,9 @@ struct seen_family {
 	const char *const *constant;
 	uint32_t series_count;
 	uint64_t *highs; /* upper halves of sums, by series; NULL: all 0 */
-	bool *hidden;    /* observed: by series, whether the newest whole round left it out; NULL: none */
+	bool *hidden;    /* by series; observed: whether the newest whole round left it out; claims: it is retired; NULL: none */
+	struct weir_str *values; /* claims: of each series, with the texts behind all of them: they are others' later */
+	uint64_t *starts;        /* likewise */
 };
 struct weir_snapshot {
 	uint64_t time_ns;
@@ -51,29 +53,34 @@ uint64_t weir__snapshot_last_ns(void)
 }
 
 /* Relaxed loads: each cell on its own only ever grows, so that a later sum is never less; nothing is asked of their order. */
+static void add_block(uint64_t *to, const uint64_t *page)
+{
+	for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
+		to[i] += weir__load_relaxed(&page[i]);
+}
+
+/* The first shard's, and mostly the only one's: four at once, since the loop would cost as much as they do. */
+static void copy_block(uint64_t *to, const uint64_t *page)
+{
+	for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i += 4) {
+		to[i] = weir__load_relaxed(&page[i]);
+		to[i + 1] = weir__load_relaxed(&page[i + 1]);
+		to[i + 2] = weir__load_relaxed(&page[i + 2]);
+		to[i + 3] = weir__load_relaxed(&page[i + 3]);
+	}
+}
+
 bool weir__block_sum(uint64_t *to, uint32_t block)
 {
-	uint32_t shards = weir__shards_count();
-	bool empty = true;
+	bool levels = weir__block_is_levels(block), empty = true;
+	uint32_t shards = levels ? 1 : weir__shards_count();
 
-	if (weir__block_is_levels(block)) {
-		const uint64_t *page = weir__level_peek(block);
-
-		for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
-			to[i] = page != NULL ? weir__load_relaxed(&page[i]) : 0;
-		return page != NULL;
-	}
 	for (uint32_t shard = 0; shard < shards; shard++) {
-		const uint64_t *page = weir__shard_peek(shard, block);
+		const uint64_t *page = levels ? weir__level_peek(block) : weir__shard_peek(shard, block);
 
 		if (page == NULL)
 			continue;
-		if (empty)
-			for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
-				to[i] = weir__load_relaxed(&page[i]);
-		else
-			for (uint32_t i = 0; i < WEIR__BLOCK_CELLS; i++)
-				to[i] += weir__load_relaxed(&page[i]);
+		(empty ? copy_block : add_block)(to, page);
 		empty = false;
 	}
 	if (empty)
@@ -104,7 +111,7 @@ uint64_t weir__cell_sum(uint32_t cell)
 }
 
 /* A sum of 64 bits has wrapped where it went back. The snapshot lock is held, so that sums come in order. */
-static bool carry_sums(struct weir_snapshot *snapshot)
+static __attribute__((cold)) bool carry_sums(struct weir_snapshot *snapshot)
 {
 	for (uint32_t f = 0; f < snapshot->families_count; f++) {
 		struct seen_family *family = &snapshot->families[f];
@@ -131,18 +138,19 @@ static bool carry_sums(struct weir_snapshot *snapshot)
 
 /* Before the values are summed: a series that is seen as reported has its value there. The instrument's round first: what a
  * later one reports is shown as well. */
-static bool hide_unreported(struct seen_family *family)
+static __attribute__((cold)) bool hide(struct seen_family *family)
 {
 	const struct weir__instrument *i = family->instrument;
+	bool observed = i->kind == WEIR_OBSERVED_COUNTER_KIND || i->kind == WEIR_OBSERVED_GAUGE_KIND;
 	uint32_t whole = weir__load_acquire(&i->round);
 	const struct weir__series *s = weir__load_acquire(&i->first);
 
-	if (i->kind != WEIR_OBSERVED_COUNTER_KIND && i->kind != WEIR_OBSERVED_GAUGE_KIND)
+	if (!observed && i->claims == 0)
 		return true;
 	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next)) {
 		uint32_t round = weir__load_acquire(&s->round);
 
-		if (round != 0 && round >= whole)
+		if (observed ? round != 0 && round >= whole : weir__load_acquire(&s->live))
 			continue;
 		if (family->hidden == NULL)
 			family->hidden = calloc(family->series_count, sizeof *family->hidden);
@@ -153,7 +161,41 @@ static bool hide_unreported(struct seen_family *family)
 	return true;
 }
 
-static struct weir_snapshot *collect(void)
+/* What was seen as live stays so while the snapshot lock is held. */
+static __attribute__((cold)) bool copy_texts(struct seen_family *family)
+{
+	const struct weir__instrument *i = family->instrument;
+	const struct weir__series *first = weir__load_acquire(&i->first), *s = first;
+	size_t labels = i->labels_count, bytes = 0;
+	struct weir_str *to;
+	char *text;
+
+	if (i->claims == 0)
+		return true;
+	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next))
+		for (size_t k = 0; k < labels && s->values != NULL && !(family->hidden != NULL && family->hidden[n]); k++)
+			bytes += s->values[k].len + 1;
+	to = calloc(1, family->series_count * (labels * sizeof *to + sizeof *family->starts) + bytes + 1);
+	if (to == NULL)
+		return false;
+	family->values = to;
+	family->starts = (uint64_t *)(void *)(to + family->series_count * labels);
+	text = (char *)(family->starts + family->series_count);
+	s = first;
+	for (uint32_t n = 0; n < family->series_count; n++, s = weir__load_acquire(&s->next), to += labels) {
+		if (family->hidden != NULL && family->hidden[n])
+			continue;
+		family->starts[n] = s->start_ns;
+		for (size_t k = 0; k < labels && s->values != NULL; k++) {
+			to[k] = weir_str_n(text, s->values[k].len);
+			memcpy(text, s->values[k].ptr, to[k].len);
+			text += to[k].len + 1;
+		}
+	}
+	return true;
+}
+
+static __attribute__((cold)) struct weir_snapshot *collect(void)
 {
 	uint32_t count = weir__instruments_count(), blocks;
 	struct weir_snapshot *snapshot = calloc(1, sizeof *snapshot + count * sizeof *snapshot->families);
@@ -168,7 +210,7 @@ static struct weir_snapshot *collect(void)
 		snapshot->families[f].instrument = i;
 		snapshot->families[f].constant = weir__load_acquire(&i->constant);
 		snapshot->families[f].series_count = weir__load_acquire(&i->series_count);
-		if (!hide_unreported(&snapshot->families[f])) {
+		if (!hide(&snapshot->families[f]) || !copy_texts(&snapshot->families[f])) {
 			weir_snapshot_destroy(snapshot);
 			return NULL;
 		}
@@ -196,7 +238,7 @@ static struct weir_snapshot *collect(void)
 	return snapshot;
 }
 
-int weir_snapshot_new(struct weir_snapshot **snapshot)
+__attribute__((cold)) int weir_snapshot_new(struct weir_snapshot **snapshot)
 {
 	uint64_t began = weir__clock_ns();
 	struct weir__wiped *wiped;
@@ -214,13 +256,14 @@ int weir_snapshot_new(struct weir_snapshot **snapshot)
 	return *snapshot != NULL ? WEIR_OK : WEIR_ENOMEM;
 }
 
-void weir_snapshot_destroy(struct weir_snapshot *snapshot)
+__attribute__((cold)) void weir_snapshot_destroy(struct weir_snapshot *snapshot)
 {
 	if (snapshot == NULL)
 		return;
 	for (uint32_t f = 0; f < snapshot->families_count; f++) {
 		free(snapshot->families[f].highs);
 		free(snapshot->families[f].hidden);
+		free(snapshot->families[f].values);
 	}
 	weir__exemplars_free(&snapshot->exemplars);
 	free(snapshot->totals);
@@ -340,6 +383,7 @@ bool weir_series_next(struct weir_series *series)
 	while (i != NULL && series->private_[2] != 0) {
 		const struct weir__series *s = (const struct weir__series *)(uintptr_t)series->private_[1];
 		const uint64_t *cells = snapshot->totals + s->cell;
+		uint64_t began = weir__began_ns();
 
 		series->private_[1] = (uint64_t)(uintptr_t)weir__load_acquire(&s->next);
 		series->private_[2]--;
@@ -347,8 +391,15 @@ bool weir_series_next(struct weir_series *series)
 			series->private_[3]++;
 			continue;
 		}
-		series->values = s->values;
-		series->start_ns = s->start_ns > weir__began_ns() ? s->start_ns : weir__began_ns();
+		if (__builtin_expect(seen->values != NULL, 0)) {
+			series->values = s->overflow ? NULL : seen->values + series->private_[3] * i->labels_count;
+			series->start_ns = seen->starts[series->private_[3]];
+		} else {
+			series->values = s->values;
+			series->start_ns = s->start_ns;
+		}
+		if (series->start_ns < began)
+			series->start_ns = began;
 		series->overflow = s->overflow;
 		series->floating = i->kind == WEIR_FLOAT_GAUGE_KIND || weir__load_acquire(&s->floating);
 		if (i->kind == WEIR_HISTOGRAM_KIND) {
@@ -376,7 +427,7 @@ static bool same_text(struct weir_str kept, struct weir_str asked)
 	return kept.len == len && (len == 0 || memcmp(kept.ptr, asked.ptr, len) == 0);
 }
 
-bool weir_snapshot_find(const struct weir_snapshot *snapshot, const char *name, const struct weir_str *values, size_t count,
+__attribute__((cold)) bool weir_snapshot_find(const struct weir_snapshot *snapshot, const char *name, const struct weir_str *values, size_t count,
                         struct weir_series *series)
 {
 	struct weir_family family;

@@ -14,24 +14,14 @@ enum { NAME_MAX_BYTES = 255 };
 
 /* ---- begin ---- */
 
-static inline void put_name(struct weir__span *s, const char *name)
+/* The first need of a clock: one moment ties the context's ticks to the wall clock. Or the clock is no counter. */
+static __attribute__((noinline)) uint64_t other_ticks_of(struct weir__ctx *c)
 {
-	size_t len = name != NULL ? strlen(name) : 0;
+	struct weir__moment now;
 
-	if (__builtin_expect(len > NAME_MAX_BYTES, 0))
-		len = weir__utf8_cut(name, len, NAME_MAX_BYTES);
-	if (__builtin_expect(len > s->size, 0))
-		len = 0;
-	weir__copy(s->bytes != NULL ? s->bytes : s->own, name, len);
-	s->name_len = (uint16_t)len;
-	s->used = (uint32_t)len;
-}
-
-/* The first need of a clock: one moment ties the context's ticks to the wall clock. */
-static uint64_t first_clock(struct weir__ctx *c)
-{
-	struct weir__moment now = weir__clock_moment();
-
+	if ((c->state & WEIR__CTX_CLOCKED) != 0)
+		return weir__ticks((c->state & WEIR__CTX_COUNTER) != 0);
+	now = weir__clock_moment();
 	c->start_ticks = now.ticks;
 	if (c->start_ns == 0)
 		c->start_ns = now.wall_ns;
@@ -41,38 +31,76 @@ static uint64_t first_clock(struct weir__ctx *c)
 
 static inline uint64_t ticks_of(struct weir__ctx *c)
 {
-	return __builtin_expect((c->state & WEIR__CTX_CLOCKED) != 0, 1) ? weir__ticks((c->state & WEIR__CTX_COUNTER) != 0) : first_clock(c);
+	static const uint32_t known = WEIR__CTX_CLOCKED | WEIR__CTX_COUNTER;
+
+	return __builtin_expect((c->state & known) == known, 1) ? weir__ticks(true) : other_ticks_of(c);
 }
 
-/* parent: an explicit one's id, or NULL. */
-static void begin(struct weir__span *s, struct weir_ctx *given, enum weir_span_kind kind, const char *name,
-                         const uint8_t *parent, struct weir_attrs attrs, bool timed)
+/* What one that is recorded has. parent: an explicit one's id, or NULL. */
+static inline __attribute__((always_inline)) void record(struct weir__span *s, struct weir__ctx *c, struct weir__local *local,
+                                                         uint32_t state, struct weir_str name, const uint8_t *parent)
+{
+	uint64_t innermost, id, above;
+
+	memcpy(&innermost, c->record.span_id, sizeof innermost);
+	if (__builtin_expect((state & WEIR__SPAN_FIRST) != 0 && (c->state & (WEIR__CTX_PARENT | WEIR__CTX_CHILD)) == 0, 0)) {
+		id = innermost; /* a root's is told already */
+		above = 0;
+	} else {
+		id = weir__span_id_next(local);
+		above = innermost;
+	}
+	if (__builtin_expect(parent != NULL, 0)) {
+		memcpy(&above, parent, sizeof above);
+	} else {
+		memcpy(c->record.span_id, &id, sizeof id);
+	}
+	memcpy(s->span_id, &id, sizeof id);
+	memcpy(s->parent_id, &above, sizeof above);
+	s->state = state;
+	s->name_len = (uint16_t)name.len;
+	s->used = (uint32_t)name.len;
+	s->attrs = s->events = s->links = s->reserved2_ = 0;
+	s->dropped_attrs = s->dropped_events = s->dropped_links = s->reserved3_ = 0;
+	weir__copy(s->own, name.ptr, name.len);
+}
+
+static inline bool is_kind(enum weir_span_kind kind)
+{
+	return kind >= WEIR_INTERNAL && kind <= WEIR_CONSUMER;
+}
+
+static void begin(struct weir__span *s, struct weir_ctx *given, enum weir_span_kind kind, struct weir_str name,
+                  const uint8_t *parent, struct weir_attrs attrs, bool timed)
 {
 	struct weir__ctx *c = weir__ctx_of(given);
 	struct weir__local *local;
-	uint32_t state = WEIR__SPAN_OPEN;
+	uint32_t state = timed ? WEIR__SPAN_OPEN | WEIR__SPAN_TIMED : WEIR__SPAN_OPEN;
 
+	if (name.ptr == NULL)
+		name.len = 0;
 	s->ctx = c;
 	s->start_ticks = 0;
-	s->kind = (uint8_t)(kind >= WEIR_INTERNAL && kind <= WEIR_CONSUMER ? kind : WEIR_INTERNAL);
-	if (__builtin_expect(c == NULL, 0)) {
-		s->state = timed ? WEIR__SPAN_OPEN | WEIR__SPAN_TIMED : WEIR__SPAN_OPEN;
+	s->kind = (uint8_t)(is_kind(kind) ? kind : WEIR_INTERNAL);
+	if (c == NULL) {
+		s->state = state;
 		if (timed)
 			s->start_ticks = weir__clock_ns();
 		return;
 	}
-	if (__builtin_expect((c->state & WEIR__CTX_SETTLED) == 0, 0))
-		weir__ctx_settle(c, kind, weir_str_of(name), attrs);
+	/* a first span needs the clock in any case: it is read before the rest, as below */
+	if ((c->state & (WEIR__CTX_OPEN | WEIR__CTX_ROOTED)) == WEIR__CTX_OPEN)
+		s->start_ticks = ticks_of(c);
+	if ((c->state & WEIR__CTX_SETTLED) == 0)
+		weir__ctx_settle(c, kind, name, attrs);
 	if ((c->state & WEIR__CTX_ROOTED) == 0) {
 		c->state |= WEIR__CTX_ROOTED;
 		state |= WEIR__SPAN_FIRST | WEIR__SPAN_TIMED;
 		if ((c->state & (WEIR__CTX_PARENT | WEIR__CTX_CHILD)) == WEIR__CTX_PARENT)
 			state |= WEIR__SPAN_REMOTE;
 	}
-	if (timed)
-		state |= WEIR__SPAN_TIMED;
 	if ((c->state & WEIR__CTX_RECORDS) == 0) {
-		if ((state & WEIR__SPAN_TIMED) != 0)
+		if ((state & WEIR__SPAN_TIMED) != 0 && s->start_ticks == 0)
 			s->start_ticks = ticks_of(c);
 		s->state = state;
 		return;
@@ -83,61 +111,74 @@ static void begin(struct weir__span *s, struct weir_ctx *given, enum weir_span_k
 		s->state = state & ~(unsigned)WEIR__SPAN_TIMED;
 		return;
 	}
-	state |= WEIR__SPAN_RECORDS | WEIR__SPAN_TIMED;
 	if ((c->state & WEIR__CTX_TENTATIVE) != 0)
 		state |= WEIR__SPAN_TENTATIVE;
-	if (__builtin_expect((state & WEIR__SPAN_FIRST) != 0 && (c->state & (WEIR__CTX_PARENT | WEIR__CTX_CHILD)) == 0, 0))
-		memcpy(s->span_id, c->record.span_id, sizeof s->span_id); /* a root's is told already */
-	else
-		weir__span_id_make(local, s->span_id);
-	if (parent != NULL) {
-		memcpy(s->parent_id, parent, sizeof s->parent_id);
+	if (name.len > NAME_MAX_BYTES)
+		name.len = weir__utf8_cut(name.ptr, name.len, NAME_MAX_BYTES);
+	if (parent != NULL)
 		state &= ~(unsigned)WEIR__SPAN_REMOTE;
-	} else if (__builtin_expect(memcmp(s->span_id, c->record.span_id, sizeof s->span_id) == 0, 0)) {
-		memset(s->parent_id, 0, sizeof s->parent_id);
+	else
 		state |= WEIR__SPAN_INNERMOST;
-	} else {
-		memcpy(s->parent_id, c->record.span_id, sizeof s->parent_id);
-		memcpy(c->record.span_id, s->span_id, sizeof s->span_id);
-		state |= WEIR__SPAN_INNERMOST;
-	}
-	s->bytes = NULL;
-	s->size = sizeof s->own;
-	s->attrs = s->events = s->links = s->dropped_attrs = s->dropped_events = s->dropped_links = 0;
-	s->state = state;
-	put_name(s, name);
-	s->start_ticks = ticks_of(c);
+	if (s->start_ticks == 0)
+		s->start_ticks = ticks_of(c);
+	record(s, c, local, state | WEIR__SPAN_RECORDS | WEIR__SPAN_TIMED, name, parent);
 }
 
-static const uint32_t unrecorded_bits = WEIR__CTX_MARK_BITS | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED | WEIR__CTX_RECORDS;
-static const uint32_t unrecorded = WEIR__CTX_MARK | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED;
-
-/* On its own, so that the way of who is not recorded needs no stack. */
-static __attribute__((noinline)) void begin_other(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name)
+/* On its own, so that the ways of most need no stack. */
+static __attribute__((noinline)) void begin_other(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind,
+                                                  struct weir_str name)
 {
-	struct weir__ctx *c = weir__ctx_of(ctx);
-
-	if (c != NULL && (c->state & unrecorded_bits) == unrecorded) {
-		of(span)->ctx = c;
-		of(span)->state = WEIR__SPAN_OPEN;
-		return;
-	}
 	begin(of(span), ctx, kind, name, NULL, (struct weir_attrs){NULL, 0}, false);
 }
 
-void weir_span_begin(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name)
+void weir_span_begin_v1_(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, struct weir_str name)
 {
-	struct weir__ctx *c = (struct weir__ctx *)(void *)ctx;
+	enum { /* of the context's state: its first span has begun; its ticks are the counter's */
+		BEGUN = WEIR__CTX_MARK | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED,
+		BEGUN_BITS = WEIR__CTX_MARK_BITS | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED | WEIR__CTX_RECORDS,
+		COUNTS = WEIR__CTX_CLOCKED | WEIR__CTX_COUNTER,
+	};
+	struct weir__ctx *c = (struct weir__ctx *)(void *)(__builtin_expect(ctx != NULL, 1) ? ctx : weir__local()->current);
+	struct weir__span *s = of(span);
+	uint32_t how, state = WEIR__SPAN_OPEN | WEIR__SPAN_RECORDS | WEIR__SPAN_TIMED | WEIR__SPAN_INNERMOST | WEIR__SPAN_PLAIN;
 
 	if (__builtin_expect(span == NULL, 0))
 		return;
-	/* of a request that is not recorded: nothing but who it belongs to */
-	if (c != NULL && (c->state & unrecorded_bits) == unrecorded) {
-		of(span)->ctx = c;
-		of(span)->state = WEIR__SPAN_OPEN;
-		return;
+	if (__builtin_expect(c != NULL, 1)) {
+		struct weir__local *local;
+
+		how = c->state;
+		if ((how & BEGUN_BITS) == BEGUN) { /* nothing but who it belongs to */
+			s->ctx = c;
+			s->state = WEIR__SPAN_OPEN;
+			return;
+		}
+		how &= BEGUN_BITS | COUNTS;
+		if (__builtin_expect(how != (BEGUN | COUNTS | WEIR__CTX_SAMPLED), 0)) {
+			if (how != (BEGUN | COUNTS | WEIR__CTX_TENTATIVE)) {
+				begin_other(span, ctx, kind, name);
+				return;
+			}
+			state |= WEIR__SPAN_TENTATIVE;
+		}
+		/* before the rest: a processor finishes what came before a reading, and what comes after goes along
+		 * with the caller's work */
+		s->start_ticks = weir__ticks(true);
+		local = weir__local();
+		if (__builtin_expect(local->gamma != 0 && name.ptr != NULL && name.len <= WEIR__SHORT && is_kind(kind), 1)) {
+			s->ctx = c;
+			s->kind = (uint8_t)kind;
+			record(s, c, local, state, name, NULL);
+			return;
+		}
 	}
 	begin_other(span, ctx, kind, name);
+}
+
+#undef weir_span_begin /* the header's, which passes on a length that the compiler knows */
+void weir_span_begin(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name)
+{
+	weir_span_begin_v1_(span, ctx, kind, weir_str_of(name));
 }
 
 void weir_span_begin_opts(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name,
@@ -150,22 +191,23 @@ void weir_span_begin_opts(struct weir_span *span, struct weir_ctx *ctx, enum wei
 	if (span == NULL)
 		return;
 	if (o == NULL || o->size < sizeof *o) {
-		begin(s, ctx, kind, name, NULL, (struct weir_attrs){NULL, 0}, false);
+		begin(s, ctx, kind, weir_str_of(name), NULL, (struct weir_attrs){NULL, 0}, false);
 		return;
 	}
 	if (o->parent != NULL && records(of(o->parent)))
 		parent = of(o->parent)->span_id;
 	else if (o->parent != NULL && of(o->parent)->ctx != NULL)
 		parent = of(o->parent)->ctx->record.span_id;
-	begin(s, ctx, kind, name, parent != NULL || o->parent == NULL ? parent : no_parent, o->attrs, o->timed);
+	begin(s, ctx, kind, weir_str_of(name), parent != NULL || o->parent == NULL ? parent : no_parent, o->attrs, o->timed);
 	if (o->start_ns != 0 && (s->state & WEIR__SPAN_TIMED) != 0) {
 		s->state |= WEIR__SPAN_OWN_START;
 		s->start_ticks = o->start_ns;
 	}
 	if (!records(s))
 		return;
-	if (o->buffer != NULL && o->buffer_size > s->size) {
+	if (o->buffer != NULL && o->buffer_size > sizeof s->own) {
 		memcpy(o->buffer, s->own, s->used);
+		s->state |= WEIR__SPAN_ELSEWHERE;
 		s->bytes = o->buffer;
 		s->size = o->buffer_size < WEIR__SPAN_BYTES_MAX ? (uint32_t)o->buffer_size : (uint32_t)WEIR__SPAN_BYTES_MAX;
 	}
@@ -216,52 +258,65 @@ static __attribute__((cold, noinline)) bool put_in_place(struct weir__span *s, s
 	return *taken < most && weir__attr_put(b, a);
 }
 
-/* What the common case leaves over. */
-static __attribute__((noinline)) void set_attr(struct weir__span *s, struct weir__bytes *b, const struct weir_attr *a, uint32_t most,
-                                               uint32_t *taken)
+/* What the common case leaves over, and all that comes after it; on its own, so that the common case needs no stack. */
+static __attribute__((noinline)) void set_others(struct weir__span *s, struct weir_attrs attrs)
 {
-	if (*taken < most && weir__attr_put(b, a))
-		++*taken;
-	else if (put_in_place(s, b, a, most, taken))
-		++*taken;
-	else
-		count_up(&s->dropped_attrs, 1);
+	struct weir__bytes b;
+	uint32_t most = weir__load_relaxed(&weir__attr_limits.attrs), taken;
+
+	if (!records(s))
+		return;
+	if (attrs.ptr == NULL) {
+		count_up(&s->dropped_attrs, attrs.count);
+		return;
+	}
+	b = bytes_of(s);
+	taken = s->attrs;
+	for (size_t i = 0; i < attrs.count; i++) {
+		if (taken < most && weir__attr_put(&b, &attrs.ptr[i]))
+			taken++;
+		else if (put_in_place(s, &b, &attrs.ptr[i], most, &taken))
+			taken++;
+		else
+			count_up(&s->dropped_attrs, 1);
+	}
+	s->attrs = (uint16_t)taken;
+	s->used = b.used;
 }
 
 void weir_span_set_attrs(struct weir_span *span, struct weir_attrs attrs)
 {
+	enum { RECORDS = WEIR__SPAN_OPEN | WEIR__SPAN_RECORDS };
 	struct weir__span *s = of(span);
-	struct weir__bytes b;
-	uint32_t most, value_most, taken, used;
+	const struct weir_attr *a = attrs.ptr, *last;
+	size_t taken;
+	char *at, *most;
+	uint32_t used;
 
-	if (span == NULL || !records(s))
+	if (__builtin_expect(span == NULL, 0))
 		return;
-	b = bytes_of(s);
-	used = b.used;
-	most = weir__load_relaxed(&weir__attr_limits.attrs);
-	value_most = weir__load_relaxed(&weir__attr_limits.value_len);
-	taken = s->attrs;
-	if (__builtin_expect(attrs.ptr == NULL, 0)) {
-		count_up(&s->dropped_attrs, attrs.count);
+	used = weir__load_relaxed(&s->used);
+	taken = s->attrs + attrs.count;
+	if (__builtin_expect((s->state & (RECORDS | WEIR__SPAN_ELSEWHERE)) != RECORDS || a == NULL || used > sizeof s->own ||
+	                     taken > weir__load_relaxed(&weir__attr_limits.short_attrs), 0)) {
+		set_others(s, attrs);
 		return;
-	}
-	for (size_t i = 0; i < attrs.count; i++) {
-		uint32_t bytes = taken < most ? weir__attr_put_short(b.at, used, b.size, &attrs.ptr[i], value_most) : 0;
-
-		if (__builtin_expect(bytes != 0, 1)) {
-			used += bytes;
-			taken++;
-		} else {
-			struct weir__bytes slow = {b.at, used, b.size};
-			uint32_t now = taken;
-
-			set_attr(s, &slow, &attrs.ptr[i], most, &now);
-			used = slow.used;
-			taken = now;
-		}
 	}
 	s->attrs = (uint16_t)taken;
-	s->used = used;
+	at = s->own + used;
+	most = s->own + sizeof s->own - WEIR__SHORT_ENTRY;
+	for (last = a + attrs.count; a != last; a++) {
+		char *next = __builtin_expect(at <= most, 1) ? weir__attr_put_short(at, a) : NULL;
+
+		if (__builtin_expect(next == NULL, 0)) {
+			s->attrs = (uint16_t)(s->attrs - (last - a));
+			s->used = (uint32_t)(at - s->own);
+			set_others(s, (struct weir_attrs){a, (size_t)(last - a)});
+			return;
+		}
+		at = next;
+	}
+	s->used = (uint32_t)(at - s->own);
 }
 
 void weir_span_event_at(struct weir_span *span, const char *name, uint64_t time_ns, struct weir_attrs attrs)

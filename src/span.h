@@ -15,10 +15,12 @@ static inline struct weir__bytes bytes_of(const struct weir__span *s)
 {
 	/* each read once: where two threads are at it, what was compared is what is used;
 	 * and words that are read together wait until all have left the store buffer */
-	char *buffer = weir__load_relaxed(&s->bytes);
-	struct weir__bytes b = {buffer != NULL ? buffer : (char *)(uintptr_t)s->own, weir__load_relaxed(&s->used),
-	                        buffer != NULL ? weir__load_relaxed(&s->size) : (uint32_t)sizeof s->own};
+	struct weir__bytes b = {(char *)(uintptr_t)s->own, weir__load_relaxed(&s->used), sizeof s->own};
 
+	if (__builtin_expect((weir__load_relaxed(&s->state) & WEIR__SPAN_ELSEWHERE) != 0, 0)) {
+		b.at = weir__load_relaxed(&s->bytes);
+		b.size = weir__load_relaxed(&s->size);
+	}
 	return b;
 }
 

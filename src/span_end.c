@@ -3,9 +3,11 @@
 #include "span.h"
 
 #include "bucket.h"
+#include "claim.h"
 #include "clock.h"
 #include "registry.h"
 #include "ring.h"
+#include "tag.h"
 #include "tally.h"
 
 #include <string.h>
@@ -54,107 +56,173 @@ static void put_request(struct weir__bytes *b, struct weir__span *s)
 #undef KEY
 }
 
-/* On its own, so that a sampled one's way holds nothing for it. */
-static __attribute__((noinline)) void put_root(char *record_end, const struct weir__span *s)
+/* A span's bytes, COPY_MOST at most: without a call. */
+enum { COPY_MOST = 288 };
+static inline void copy_bytes(char *to, const char *from, size_t len)
 {
-	memcpy(record_end - WEIR__ROOT_BYTES, &s->ctx->root, WEIR__ROOT_BYTES);
-}
+	typedef uint8_t piece __attribute__((vector_size(16), aligned(1), may_alias));
+	enum { TWO = 2 * sizeof(piece) };
+	size_t last = len - TWO, at = 0;
 
-static void push(struct weir__span *s, struct weir__local *local, uint64_t duration)
-{
-	static const enum weir__tally faults[] = {[WEIR__RING_DRY] = WEIR__SPANS_POOL, [WEIR__RING_BUSY] = WEIR__SPANS_REENTRY,
-	                                          [WEIR__RING_CLOSED] = WEIR__SPANS_POOL};
-	struct weir__ctx *c = s->ctx;
-	struct weir__bytes b = bytes_of(s);
-	struct weir__span_record *r;
-	enum weir__ring_fault why = WEIR__RING_OK;
-	uint32_t state_len = weir__load_relaxed(&c->tracestate.len), name_len = weir__load_relaxed(&s->name_len), bytes;
-
-	if (__builtin_expect(name_len > b.used || b.used > b.size || b.size > WEIR__SPAN_BYTES_MAX ||
-	                     state_len > WEIR__TRACESTATE_BYTES, 0)) { /* another thread was at it */
-		weir__tally(WEIR__SPANS_MALFORMED, 1);
+	if (__builtin_expect(len < TWO, 0)) {
+		weir__copy_short(to, from, len);
 		return;
 	}
-	if (__builtin_expect(!weir__load_relaxed(&weir__propagation.wanted), 0)) { /* who would have taken it is gone */
-		weir__tally(WEIR__SPANS_POOL, 1);
+	do {
+		((piece *)(void *)(to + at))[0] = ((const piece *)(const void *)(from + at))[0];
+		((piece *)(void *)(to + at))[1] = ((const piece *)(const void *)(from + at))[1];
+		at += TWO;
+	} while (at < last);
+	((piece *)(void *)(to + last))[0] = ((const piece *)(const void *)(from + last))[0];
+	((piece *)(void *)(to + last))[1] = ((const piece *)(const void *)(from + last))[1];
+}
+
+static __attribute__((cold, noinline)) uint64_t lost(uint64_t duration)
+{
+	weir__tally(WEIR__SPANS_POOL, 1);
+	return duration;
+}
+
+/* State, kind and name's length, of a span and of its record: read at once, so that what is compared is what is used. */
+static inline uint64_t head_of(const struct weir__span *s)
+{
+	uint64_t head;
+
+	memcpy(&head, &s->state, sizeof head);
+	return head;
+}
+
+static inline uint32_t state_of(uint64_t head)
+{
+	uint32_t state;
+
+	memcpy(&state, &head, sizeof state);
+	return state;
+}
+
+static inline uint32_t name_len_of(uint64_t head)
+{
+	uint16_t len;
+
+	memcpy(&len, (const char *)&head + offsetof(struct weir__span, name_len) - offsetof(struct weir__span, state), sizeof len);
+	return len;
+}
+
+static inline uint32_t record_bytes(uint32_t state, uint32_t state_len, uint32_t used)
+{
+	return (uint32_t)(sizeof(struct weir__span_record) + state_len + used + weir__root_bytes(state) + 7) & ~7u;
+}
+
+/* The record of a span, all but its name and entries. */
+static inline __attribute__((always_inline)) void fill(struct weir__span_record *r, uint32_t bytes, const struct weir__span *s,
+                                                       const struct weir__ctx *c, uint64_t head, uint32_t state_len,
+                                                       uint32_t entries_len, uint64_t start_ns, uint64_t duration)
+{
+	r->bytes = bytes;
+	r->type = WEIR__RECORD_SPAN;
+	r->tracestate_len = (uint16_t)state_len;
+	memcpy(r->trace_id, c->record.trace_id, sizeof r->trace_id);
+	memcpy(r->span_id, s->span_id, WEIR__IDS_BYTES);
+	r->start_ns = start_ns;
+	r->duration_ns = duration;
+	memcpy(&r->state, &head, WEIR__HEAD_BYTES);
+	r->flags = c->record.flags;
+	memcpy(&r->dropped_attrs, &s->dropped_attrs, WEIR__DROPPED_BYTES);
+	r->entries_len = entries_len;
+	/* not by what stands in the record: in a child that was forked just now that is zeros */
+	if (__builtin_expect((state_of(head) & WEIR__SPAN_TENTATIVE) != 0, 0))
+		memcpy((char *)r + bytes - WEIR__ROOT_BYTES, &c->root, WEIR__ROOT_BYTES);
+}
+
+static void push(struct weir__span *s, const struct weir__ctx *c, struct weir__local *local, uint64_t start_ns, uint64_t duration)
+{
+	struct weir__bytes b = bytes_of(s);
+	uint64_t head = head_of(s);
+	struct weir__span_record *r;
+	enum weir__ring_fault why = WEIR__RING_OK;
+	uint32_t state_len = weir__load_relaxed(&c->tracestate.len), name_len = name_len_of(head), bytes;
+
+	if (name_len > b.used || b.used > b.size || b.size > WEIR__SPAN_BYTES_MAX || state_len > WEIR__TRACESTATE_BYTES) {
+		weir__tally(WEIR__SPANS_MALFORMED, 1); /* another thread was at it */
 		return;
 	}
 	if ((s->state & WEIR__SPAN_FIRST) != 0 && (s->kind == WEIR_SERVER || s->kind == WEIR_CONSUMER))
 		put_request(&b, s);
-	bytes = (uint32_t)(sizeof *r + state_len + b.used + weir__root_bytes(s->state) + 7) & ~7u;
+	if (__builtin_expect(c->tags_state != 0, 0) && (s->state & WEIR__SPAN_FIRST) != 0)
+		weir__tags_put(&b, s, c);
+	bytes = record_bytes(s->state, state_len, b.used);
 	r = weir__ring_take(local, bytes, &why);
-	if (__builtin_expect(r == NULL, 0)) {
-		weir__tally(faults[why], 1);
+	if (r == NULL) {
+		weir__tally(why == WEIR__RING_BUSY ? WEIR__SPANS_REENTRY : WEIR__SPANS_POOL, 1);
 		return;
 	}
-	r->bytes = bytes;
-	r->type = WEIR__RECORD_SPAN;
-	r->name_len = (uint16_t)name_len;
-	memcpy(r->trace_id, c->record.trace_id, sizeof r->trace_id);
-	memcpy(r->span_id, s->span_id, sizeof r->span_id);
-	memcpy(r->parent_id, s->parent_id, sizeof r->parent_id);
-	r->start_ns = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : weir__ctx_now(c, s->start_ticks);
-	r->duration_ns = duration;
-	r->state = s->state;
-	r->kind = s->kind;
-	r->flags = c->record.flags;
-	r->tracestate_len = (uint16_t)state_len;
-	r->entries_len = b.used - name_len;
-	r->dropped_attrs = weir__load_relaxed(&s->dropped_attrs); /* one by one, as they were stored: see bytes_of */
-	r->dropped_events = weir__load_relaxed(&s->dropped_events);
-	r->dropped_links = weir__load_relaxed(&s->dropped_links);
-	r->kept = 0;
-	r->reserved_ = 0;
-	if (state_len == 0) {
-		memcpy(r + 1, b.at, b.used);
-	} else {
-		memcpy(r + 1, b.at, name_len);
-		memcpy((char *)(r + 1) + name_len, c->tracestate.text, state_len);
-		memcpy((char *)(r + 1) + name_len + state_len, b.at + name_len, b.used - name_len);
-	}
-	if (__builtin_expect((s->state & WEIR__SPAN_TENTATIVE) != 0, 0))
-		put_root((char *)r + bytes, s); /* not by what stands in it: in a child that was forked just now that is zeros */
-	if (__builtin_expect(!weir__ring_commit(local, bytes), 0))
+	fill(r, bytes, s, c, head, state_len, b.used - name_len, start_ns, duration);
+	memcpy(r + 1, b.at, name_len);
+	memcpy((char *)(r + 1) + name_len, c->tracestate.text, state_len);
+	memcpy((char *)(r + 1) + name_len + state_len, b.at + name_len, b.used - name_len);
+	if (!weir__ring_commit(local, bytes))
 		weir__tally(WEIR__SPANS_POOL, 1);
 }
 
-/* end_ns: wall clock; 0: now. exemplar: filled where the span is sampled. */
+static inline void leave_innermost(const struct weir__span *s, struct weir__ctx *c)
+{
+	if (__builtin_expect(memcmp(c->record.span_id, s->span_id, sizeof s->span_id) == 0, 1))
+		memcpy(c->record.span_id, s->parent_id, sizeof s->parent_id);
+}
+
+/* What is left of the state serves the exemplar, and tells a second end. */
+static inline uint32_t closed(uint32_t state)
+{
+	return (state & (WEIR__SPAN_RECORDS | WEIR__SPAN_TENTATIVE | WEIR__SPAN_TIMED)) | WEIR__SPAN_ENDED;
+}
+
+/* Of a span without a context: its duration. */
+static __attribute__((cold, noinline)) uint64_t end_alone(struct weir__span *s, uint64_t end_ns)
+{
+	uint64_t duration = 0;
+
+	if ((s->state & WEIR__SPAN_TIMED) != 0 && end_ns == 0 && (s->state & WEIR__SPAN_OWN_START) == 0) {
+		duration = weir__clock_ns() - s->start_ticks;
+	} else if ((s->state & WEIR__SPAN_TIMED) != 0) {
+		uint64_t now = weir__wall_ns(), to = end_ns != 0 ? end_ns : now;
+		uint64_t from = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : now - (weir__clock_ns() - s->start_ticks);
+
+		duration = to > from ? to - from : 0;
+	}
+	s->state = WEIR__SPAN_ENDED;
+	return duration;
+}
+
+/* end_ns: wall clock; 0: now. */
 static uint64_t end(struct weir_span *span, uint64_t end_ns)
 {
 	struct weir__span *s = of(span);
 	struct weir__ctx *c;
 	struct weir__local *local;
-	uint64_t duration = 0;
-	bool counter;
+	uint64_t start_ns = 0, duration = 0;
 
-	if (__builtin_expect(span == NULL, 0))
+	if (span == NULL)
 		return 0;
-	if (__builtin_expect((s->state & WEIR__SPAN_OPEN) == 0, 0)) {
+	if ((s->state & WEIR__SPAN_OPEN) == 0) {
 		weir__tally(WEIR__ENDED_TWICE, 1);
 		return 0;
 	}
 	c = s->ctx;
-	if (__builtin_expect(c == NULL, 0)) {
-		if ((s->state & WEIR__SPAN_TIMED) != 0 && end_ns == 0 && (s->state & WEIR__SPAN_OWN_START) == 0) {
-			duration = weir__clock_ns() - s->start_ticks;
-		} else if ((s->state & WEIR__SPAN_TIMED) != 0) {
-			uint64_t now = weir__wall_ns(), to = end_ns != 0 ? end_ns : now;
-			uint64_t from = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : now - (weir__clock_ns() - s->start_ticks);
-
-			duration = to > from ? to - from : 0;
-		}
-		s->state = WEIR__SPAN_ENDED;
-		return duration;
-	}
-	counter = (c->state & WEIR__CTX_COUNTER) != 0;
+	if (c == NULL)
+		return end_alone(s, end_ns);
 	if ((s->state & WEIR__SPAN_TIMED) != 0) {
-		if (__builtin_expect(end_ns == 0 && (s->state & WEIR__SPAN_OWN_START) == 0, 1)) {
-			duration = weir__ticks_between(s->start_ticks, weir__ticks(counter), counter);
-		} else {
-			uint64_t from = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : weir__ctx_now(c, s->start_ticks);
-			uint64_t to = end_ns != 0 ? end_ns : weir__ctx_now(c, weir__ticks(counter));
+		bool counter = (c->state & WEIR__CTX_COUNTER) != 0;
+		uint64_t now = weir__ticks(counter), pace = weir__ticks_pace(counter);
 
-			duration = to > from ? to - from : 0;
+		if (__builtin_expect(end_ns == 0 && (s->state & WEIR__SPAN_OWN_START) == 0, 1)) {
+			if ((s->state & WEIR__SPAN_RECORDS) != 0)
+				start_ns = c->start_ns + weir__ticks_between(c->start_ticks, s->start_ticks, pace);
+			duration = weir__ticks_between(s->start_ticks, now, pace);
+		} else {
+			uint64_t to = end_ns != 0 ? end_ns : weir__ctx_now(c, now);
+
+			start_ns = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : weir__ctx_now(c, s->start_ticks);
+			duration = to > start_ns ? to - start_ns : 0;
 		}
 	}
 	if ((s->state & WEIR__SPAN_FIRST) != 0) {
@@ -163,27 +231,56 @@ static uint64_t end(struct weir_span *span, uint64_t end_ns)
 	}
 	if ((s->state & WEIR__SPAN_RECORDS) != 0) {
 		/* the first one stays: what is logged after its end belongs to it, not to its caller */
-		if ((s->state & (WEIR__SPAN_INNERMOST | WEIR__SPAN_FIRST)) == WEIR__SPAN_INNERMOST && memcmp(c->record.span_id, s->span_id, sizeof s->span_id) == 0)
-			memcpy(c->record.span_id, s->parent_id, sizeof s->parent_id);
+		if ((s->state & (WEIR__SPAN_INNERMOST | WEIR__SPAN_FIRST)) == WEIR__SPAN_INNERMOST)
+			leave_innermost(s, c);
 		local = weir__local_ready();
-		if (__builtin_expect(local != NULL, 1))
-			push(s, local, duration);
-		else
+		if (local != NULL && weir__load_relaxed(&weir__propagation.wanted))
+			push(s, c, local, start_ns, duration);
+		else /* who would have taken it is gone */
 			weir__tally(WEIR__SPANS_POOL, 1);
 	}
-	/* what is left of the state serves the exemplar, and tells a second end */
-	s->state = (s->state & (WEIR__SPAN_RECORDS | WEIR__SPAN_TENTATIVE | WEIR__SPAN_TIMED)) | WEIR__SPAN_ENDED;
+	s->state = closed(s->state);
 	return duration;
 }
 
+/* The common case, without a call: what began by the short way, in a context without a tracestate, of bytes that are not many
+ * and have room in the chunk. Nothing is changed before all that is known. */
 #undef weir_span_end
 uint64_t weir_span_end(struct weir_span *span)
 {
-	if (span != NULL && of(span)->state == WEIR__SPAN_OPEN) { /* not recorded, not timed */
-		of(span)->state = WEIR__SPAN_ENDED;
+	enum { PLAIN = WEIR__SPAN_OPEN | WEIR__SPAN_PLAIN };
+	struct weir__span *s = of(span);
+	struct weir__local *local;
+	struct weir__span_record *r;
+	struct weir__ctx *c;
+	uint64_t now, start_ns, duration, head;
+	uint32_t used, entries_len, bytes;
+
+	if (__builtin_expect(span == NULL, 0))
 		return 0;
-	}
-	return end(span, 0);
+	head = head_of(s);
+	if (__builtin_expect((state_of(head) & PLAIN) != PLAIN, 0))
+		return end(span, 0);
+	now = weir__ticks(true);
+	local = weir__local();
+	c = s->ctx;
+	used = weir__load_relaxed(&s->used);
+	if (__builtin_expect(local->gamma == 0 || !weir__load_relaxed(&weir__propagation.wanted) || used > COPY_MOST ||
+	                     __builtin_sub_overflow(used, name_len_of(head), &entries_len) || c->tracestate.len != 0, 0))
+		return end(span, 0);
+	start_ns = c->start_ns + weir__ticks_between(c->start_ticks, s->start_ticks, weir__ticks_pace(true));
+	duration = weir__ticks_between(s->start_ticks, now, weir__ticks_pace(true));
+	bytes = record_bytes(state_of(head), 0, used);
+	r = weir__ring_take_here(local, bytes);
+	if (__builtin_expect(r == NULL, 0))
+		return end(span, 0);
+	s->state = closed(state_of(head));
+	leave_innermost(s, c);
+	fill(r, bytes, s, c, head, 0, entries_len, start_ns, duration);
+	copy_bytes((char *)(r + 1), s->own, used);
+	if (__builtin_expect(!weir__ring_commit(local, bytes), 0))
+		return lost(duration);
+	return duration;
 }
 
 uint64_t weir_span_end_at(struct weir_span *span, uint64_t end_ns)
@@ -256,14 +353,27 @@ uint64_t weir_span_end_record(struct weir_span *span, const struct weir_histogra
 
 	series.cell_ = series.layout_->cell_;
 	if (__builtin_expect(series.cell_ == 0, 0))
-		series = weir_histogram_values(h, NULL, 0);
-	return series.cell_ != 0 ? end_record(span, series) : end(span, 0);
+		return weir_span_end_record_values(span, h, NULL, 0);
+	return end_record(span, series);
+}
+
+uint64_t weir_span_end_record_values(struct weir_span *span, const struct weir_histogram *h, WEIR_VALUES_)
+{
+	struct weir_histogram_series series;
+
+	if (count != h->i_.labels_)
+		return weir__claim_end(span, h, values, NULL, count);
+	series = weir_histogram_values(h, values, count);
+	return series.cell_ != 0 ? end_record(span, series) : end(span, 0); /* none: it is counted already */
 }
 
 uint64_t weir_span_end_record_v1_(struct weir_span *span, const struct weir_histogram *h, struct weir_labels_ l)
 {
-	struct weir_histogram_series series = {NULL, weir_resolve_with_v1_(&h->i_, l)};
+	struct weir_histogram_series series;
 
+	if (__builtin_expect(l.n_ != h->i_.labels_, 0))
+		return weir__claim_end(span, h, NULL, l.v_, l.n_);
+	series.cell_ = weir_resolve_with_v1_(&h->i_, l);
 	series.layout_ = weir__load_acquire(&h->i_.state_->layout_);
 	return series.cell_ != 0 ? end_record(span, series) : end(span, 0); /* none: it is counted already */
 }
@@ -297,16 +407,26 @@ void weir_counter_series_add_ctx(struct weir_counter_series s, uint64_t n, const
 
 void weir_counter_add_ctx_v1_(const struct weir_counter *counter, uint64_t n, const struct weir_ctx *ctx, struct weir_labels_ l)
 {
-	struct weir_counter_series series = {weir_resolve_with_v1_(&counter->i_, l)};
+	struct weir_counter_series series;
 
+	if (__builtin_expect(l.n_ != counter->i_.labels_, 0)) { /* a claim is to fill what is missing */
+		weir__claim_record(&counter->i_, n, ctx, NULL, l.v_, l.n_);
+		return;
+	}
+	series.cell_ = weir_resolve_with_v1_(&counter->i_, l);
 	if (series.cell_ != 0) /* else it is counted already */
 		weir_counter_series_add_ctx(series, n, ctx);
 }
 
 void weir_histogram_record_ctx_v1_(const struct weir_histogram *h, uint64_t v, const struct weir_ctx *ctx, struct weir_labels_ l)
 {
-	struct weir_histogram_series series = {NULL, weir_resolve_with_v1_(&h->i_, l)};
+	struct weir_histogram_series series;
 
+	if (__builtin_expect(l.n_ != h->i_.labels_, 0)) {
+		weir__claim_record(&h->i_, v, ctx, NULL, l.v_, l.n_);
+		return;
+	}
+	series.cell_ = weir_resolve_with_v1_(&h->i_, l);
 	series.layout_ = weir__load_acquire(&h->i_.state_->layout_);
 	if (series.cell_ != 0)
 		weir_histogram_series_record_ctx(series, v, ctx);

@@ -1,9 +1,11 @@
-/* L5: weir's own threads, polite ones. See abi/private.h. Writer of a thread's state: the thread. */
+/* L5: weir's own threads, polite ones. See abi/private.h. Two have a thread's handle, itself and who joins it: where the
+ * latter stops waiting, the former frees it. */
 #define _GNU_SOURCE
 #include "atomic.h"
 #include "port.h"
 #include "pipeline.h"
 #include "registry.h"
+#include "segment.h"
 
 #include <weir/abi/private.h>
 
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 enum { STACK_BYTES = 512 * 1024 };
+enum { RUNS, ENDED, LEFT };
 
 struct weir_private_thread {
 	pthread_t id;
@@ -23,23 +26,41 @@ struct weir_private_thread {
 	void *arg;
 	char name[16];
 	bool own_descriptors;
-	uint32_t ended; /* futex: 0 -> 1 by the thread (release) */
+	uint32_t state; /* futex: RUNS -> ENDED by the thread, -> LEFT by who joins it: acquire and release */
 	uint32_t generation;
 };
+
+/* A descriptor table of its own, empty but for the standard three: the host may close all of its own, as daemons do. The
+ * segment's is kept: by it readers outside find the segment then. */
+static void own_descriptors(void)
+{
+#ifdef SYS_close_range
+	const unsigned unshare = 1u << 1; /* CLOSE_RANGE_UNSHARE */
+	int kept = weir__segment_descriptor();
+
+	if (kept < 3 || syscall(SYS_close_range, (unsigned)kept + 1, ~0u, unshare) != 0)
+		syscall(SYS_close_range, 3u, ~0u, unshare);
+	else {
+		if (kept > 3)
+			syscall(SYS_close_range, 3u, (unsigned)kept - 1, 0u);
+		if (weir__segment_descriptor() != kept) /* the host put another there just before */
+			close(kept);
+	}
+#endif
+}
 
 static void *thread_main(void *arg)
 {
 	struct weir_private_thread *thread = arg;
 
-#ifdef SYS_close_range
-	/* A descriptor table of its own, empty but for the standard three: the host may close all of its own, as daemons do. */
 	if (thread->own_descriptors)
-		syscall(SYS_close_range, 3u, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */);
-#endif
+		own_descriptors();
 	prctl(PR_SET_NAME, thread->name);
 	thread->run(thread->arg);
-	weir__store_release(&thread->ended, 1u);
-	weir__futex_wake(&thread->ended, INT32_MAX);
+	if (weir__swap_acq_rel(&thread->state, (uint32_t)ENDED) == LEFT)
+		free(thread);
+	else
+		weir__futex_wake(&thread->state, INT32_MAX); /* it is freed behind pthread_join */
 	return NULL;
 }
 
@@ -86,17 +107,21 @@ int weir__thread_start(struct weir_private_thread **made, const char *name, void
 bool weir_private_thread_join(struct weir_private_thread *thread, uint64_t timeout_ns)
 {
 	uint64_t now = weir__clock_ns(), deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+	pthread_t id = thread->id; /* once it is left, the handle is not ours */
 
 	if (thread->generation != weir__generation()) { /* the parent's */
 		free(thread);
 		return true;
 	}
-	while (weir__load_acquire(&thread->ended) == 0)
-		if (!weir__futex_wait(&thread->ended, 0, deadline) && weir__load_acquire(&thread->ended) == 0) {
-			pthread_detach(thread->id); /* its memory stays: it may yet write its end there */
+	while (weir__load_acquire(&thread->state) == RUNS) {
+		uint32_t runs = RUNS;
+
+		if (!weir__futex_wait(&thread->state, RUNS, deadline) && weir__cas_acq_rel(&thread->state, &runs, (uint32_t)LEFT)) {
+			pthread_detach(id);
 			return false;
 		}
-	pthread_join(thread->id, NULL); /* about to return */
+	}
+	pthread_join(id, NULL); /* about to return */
 	free(thread);
 	return true;
 }

@@ -20,7 +20,7 @@ enum { /* flags */
 	WEIR__TRACESTATE_FULL = 4, /* the end was cut off: what headers add from here on is dropped too */
 };
 
-struct weir__tracestate {
+struct __attribute__((may_alias)) weir__tracestate { /* it lies in a caller's context: context.h */
 	uint16_t len;
 	uint8_t members; /* in text */
 	uint8_t seen;    /* in the headers, dropped ones too */

@@ -184,6 +184,7 @@ static void limits(void)
 
 	weir__store_relaxed(&l->attrs, (uint32_t)number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", 0, UINT16_MAX, all));
 	weir__store_relaxed(&l->value_len, (uint32_t)number("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", 0, UINT32_MAX, len));
+	weir__store_relaxed(&l->short_attrs, weir__load_relaxed(&l->value_len) < WEIR__SHORT ? 0 : weir__load_relaxed(&l->attrs));
 	weir__store_relaxed(&l->events, (uint32_t)number("OTEL_SPAN_EVENT_COUNT_LIMIT", 0, UINT16_MAX, 128));
 	weir__store_relaxed(&l->links, (uint32_t)number("OTEL_SPAN_LINK_COUNT_LIMIT", 0, UINT16_MAX, 128));
 	weir__store_relaxed(&l->event_attrs, (uint32_t)number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 0, UINT16_MAX, 128));
@@ -250,7 +251,7 @@ int weir__environment_traces(const struct weir_options *o)
 		return error;
 	}
 	memcpy(p->request_id_header, header, len + 1);
-	p->request_id_header_len = (uint32_t)len;
+	weir__store_relaxed(&p->request_id_header_len, (uint32_t)len);
 	weir__store_relaxed(&p->disabled, weir__environment_disabled());
 	if (p->disabled)
 		weir__store_relaxed(&p->wanted, false); /* an exporter came before weir_init */

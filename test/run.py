@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 PREFIX = BUILD / "prefix"
-TIMEOUT = 120  # a program's, in seconds
+TIMEOUT = 240  # a program's, in seconds
 COLLECTOR = ROOT / "test/e2e/collector/build.sh"
 COLLECTOR_TIMEOUT = 900  # its build's, where it is not cached
 FUZZ_SECONDS = 120  # all targets together
@@ -60,6 +60,7 @@ def plan(quick):
         for preset in ("asan", "tsan"):
             stress = [p for p in programs if p.stem.startswith("stress")]
             entries += [(preset, "unit", p) for p in unit] + [(preset, "integration", p) for p in stress]
+        entries += [("asan", "e2e", p) for p in glob("test/e2e/cli_*.py")]
         entries += [("fuzz", "fuzz", p) for p in glob("fuzz/*.c")]
     return [(("fuzz/" if preset == "fuzz" else f"{preset}/{kind}/") + path.stem, preset, kind, path)
             for preset, kind, path in entries]

@@ -41,6 +41,7 @@ libcmocka-dev     header cmocka.h
 libmicrohttpd-dev header microhttpd.h
 zlib1g-dev        header zlib.h
 libcurl4-openssl-dev header curl/curl.h
+libssl-dev        header openssl/ssl.h
 libprotobuf-c-dev header protobuf-c/protobuf-c.h
 protobuf-c-compiler command protoc-c
 protobuf-compiler command protoc
@@ -50,9 +51,10 @@ wrk               command wrk
 prometheus        command promtool
 openssl           command openssl
 iproute2          command ip
-protobuf-compiler command protoc
-libcurl4-openssl-dev header curl/curl.h
-libprotobuf-c-dev header protobuf-c/protobuf-c.h
-protobuf-c-compiler command protoc-c
+libjansson-dev    header jansson.h
+libssl-dev        header openssl/evp.h
+$(needs_collector)
+python3-jwt       python jwt
+python3-cryptography python cryptography
 " $install
 exec python3 "$root/test/run.py" "${arguments[@]}"

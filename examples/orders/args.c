@@ -1,6 +1,8 @@
 /* orders: its command line. See args.h. Pure but for what it prints. */
 #include "args.h"
 
+#include "auth.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@ static void usage(FILE *to)
 	fputs("usage: orders [--role gateway|store] [--listen ADDR:PORT] [--metrics ADDR:PORT]\n"
 	      "              [--telemetry on|off] [--threads N] [--slow-ppm N] [--fail-ppm N]\n"
 	      "              [--store http://ADDR:PORT] [--rate N] [--otlp URL] [--access-log FILE]\n"
+	      "              [--jwks FILE|URL [--issuer TEXT] [--audience TEXT] [--require-header NAME]\n"
+	      "              [--tenants N] [--tenant-idle SECONDS]]\n"
 	      "  --role       gateway: asks a store over HTTP; store: is that; without: both in one process\n"
 	      "  --listen     where it answers; port 0: any free one (127.0.0.1:8080; a store: 8081)\n"
 	      "  --metrics    where /metrics is; port 0: any free one (127.0.0.1:9464; a store: 9465)\n"
@@ -23,6 +27,14 @@ static void usage(FILE *to)
 	      "  --rate       requests a second that the gateway lets in; more are answered 429; 0: all (0)\n"
 	      "  --otlp       exports traces and metrics to this OpenTelemetry Collector (http://127.0.0.1:4318 ...)\n"
 	      "  --access-log appends a line of JSON a request to this file\n"
+	      "  --jwks       keys: a request to /api/v1/ needs a bearer token that they verify, with a tenant and the scope\n"
+	      "               orders:read (GET) or orders:write (POST); not for a store, nor without weir-jwt\n"
+	      "  --issuer     what the token's iss must be\n"
+	      "  --audience   what the token's aud must be, or contain\n"
+	      "  --require-header  a header that such a request must have, X-Request-ID for instance\n"
+	      "  --tenants    how many tenants have series of their own, those with the most traffic; the others are \"other\",\n"
+	      "               who has no good token is \"anonymous\"; 1 to 1000 (50)\n"
+	      "  --tenant-idle  after which a tenant's series retire, and others may have their place (600)\n"
 	      "A gateway and a store trace their requests, and so does a single process with --otlp. OTEL_ variables\n"
 	      "say the rest: OTEL_TRACES_SAMPLER, OTEL_BSP_MAX_QUEUE_SIZE and so on.\n"
 	      "It prints \"ready ADDR:PORT\" when it listens, and ends with SIGTERM or SIGINT.\n",
@@ -118,6 +130,14 @@ static bool parse_one(struct args *args, const char *name, const char *value)
 		return parse_text(value, &args->otlp);
 	if (strcmp(name, "--access-log") == 0)
 		return parse_text(value, &args->access_log);
+	if (strcmp(name, "--jwks") == 0)
+		return parse_text(value, &args->jwks);
+	if (strcmp(name, "--issuer") == 0)
+		return parse_text(value, &args->issuer);
+	if (strcmp(name, "--audience") == 0)
+		return parse_text(value, &args->audience);
+	if (strcmp(name, "--require-header") == 0)
+		return parse_text(value, &args->require_header);
 	if (strcmp(name, "--threads") == 0 && (ok = parse_number(value, 1, THREADS_MAX, &n)))
 		args->threads = (unsigned)n;
 	else if (strcmp(name, "--slow-ppm") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
@@ -126,7 +146,24 @@ static bool parse_one(struct args *args, const char *name, const char *value)
 		args->fail_ppm = (uint32_t)n;
 	else if (strcmp(name, "--rate") == 0 && (ok = parse_number(value, 0, MILLION, &n)))
 		args->rate = (uint32_t)n;
+	else if (strcmp(name, "--tenants") == 0 && (ok = parse_number(value, 1, 1000, &n)))
+		args->tenants = (uint32_t)n;
+	else if (strcmp(name, "--tenant-idle") == 0 && (ok = parse_number(value, 1, 86400, &n)))
+		args->tenant_idle_s = (uint32_t)n;
 	return ok;
+}
+
+/* What must not be overlooked: a check of tokens that would not be made. NULL: nothing. */
+static const char *contradiction(const struct args *args)
+{
+	if (args->jwks == NULL && (args->issuer != NULL || args->audience != NULL || args->require_header != NULL ||
+	                           args->tenants != 0 || args->tenant_idle_s != 0))
+		return "--issuer, --audience, --require-header, --tenants and --tenant-idle go with --jwks";
+	if (args->jwks != NULL && args->role == ROLE_STORE)
+		return "--jwks is for who answers clients: a store asks nobody for a token";
+	if (args->jwks != NULL && !auth_is_there())
+		return "--jwks: this program is built without weir-jwt, and checks no tokens";
+	return NULL;
 }
 
 int args_parse(struct args *args, int argc, char **argv)
@@ -142,6 +179,11 @@ int args_parse(struct args *args, int argc, char **argv)
 			usage(stderr);
 			return EXIT_USAGE;
 		}
+	}
+	if (contradiction(args) != NULL) {
+		fprintf(stderr, "orders: %s\n", contradiction(args));
+		usage(stderr);
+		return EXIT_USAGE;
 	}
 	if (args->listen.host[0] == '\0')
 		args->listen = (struct address){"127.0.0.1", args->role == ROLE_STORE ? 8081 : 8080};

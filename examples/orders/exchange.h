@@ -5,6 +5,7 @@
 #ifndef ORDERS_EXCHANGE_H
 #define ORDERS_EXCHANGE_H
 
+#include "auth.h"
 #include "call.h"
 #include "telemetry.h"
 
@@ -56,6 +57,7 @@ struct exchange {
 	int error;         /* what a link failed with; 0: none */
 	uint64_t delay_ns; /* the answer stands, but is to leave only after this time */
 	size_t answer_len;
+	const char *challenge; /* a refusal's WWW-Authenticate; NULL: none */
 
 	/* a gateway's */
 	enum calling calling;
@@ -75,6 +77,7 @@ struct exchange {
 	char body[BODY_MAX];
 	struct call call;
 	TELEMETRY_EXCHANGE
+	AUTH_EXCHANGE
 };
 
 #endif

@@ -121,6 +121,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct exc
 		}
 		if (x->status == 429 || x->status == 503)
 			result = MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+		if (x->challenge != NULL)
+			result = MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, x->challenge);
 		telemetry_answer_headers(x, add_header, response);
 	}
 	if (result == MHD_YES)

@@ -67,21 +67,27 @@ conversation *meet(MHD_Connection *connection, const char *url, const char *meth
 	return c;
 }
 
-void end(conversation &c)
+void log(conversation &c)
 {
 	access_entry entry{};
 
-	c.ended = true;
-	c.t.end(c.r, entry);
-	if (!access_is_open())
-		return;
 	entry.service = "store";
 	entry.method = c.r.method == "GET" || c.r.method == "POST" ? c.r.method.data() : "other";
 	entry.route = text(c.r.where);
 	entry.order_id = c.r.id;
 	entry.status = c.r.status;
 	entry.took_ns = access_now_ns() - c.began_ns;
+	c.t.ids(entry);
 	access_line(&entry);
+}
+
+void end(conversation &c)
+{
+	c.ended = true;
+	c.t.work_ends(); // a client went away in the middle
+	if (access_is_open())
+		log(c);
+	c.t.end(c.r);
 }
 
 MHD_Result answer(MHD_Connection *connection, conversation &c)

@@ -33,7 +33,8 @@ public:
 	void work_begins(const request &) {}
 	void work_answered(const request &) {}
 	void work_ends() {}
-	void end(const request &, access_entry &) {}
+	void ids(access_entry &) {}
+	void end(const request &) {}
 };
 
 #else
@@ -46,10 +47,28 @@ static weir::updown in_flight{"http_requests_in_flight", "Requests begun and not
 static weir::gauge stored{"orders_stored", "Orders in the store."};
 static weir::counter slow{"orders_store_slow_total", "Slow answers of the store.", "operation"};
 static weir::counter failures{"orders_store_failures_total", "Failures of the store.", "operation"};
-static bool recording; // set before there are other threads
+static bool recording; // set before there are other threads, as what is prepared
+
+// What nearly every request of a route needs: worked out once, not for each of them.
+struct prepared {
+	const char *method; // that the route answers; nullptr: none
+	int status;         // and how, where all goes well
+	char name[64];      // of the span
+	weir_histogram_series latency;
+	weir_counter_series answered;
+};
+static prepared usual[routes] = {{"GET", 200, {}, {}, {}}, {"POST", 201, {}, {}, {}}, {"GET", 200, {}, {}, {}}, {}};
+
+inline const char *code_text(char (&text)[12], int status)
+{
+	std::snprintf(text, sizeof text, "%d", status);
+	return text;
+}
 
 inline void telemetry_start()
 {
+	char code[12];
+
 	recording = true;
 	stored.set(STORE_SEED);
 	in_flight.add(0);
@@ -57,8 +76,16 @@ inline void telemetry_start()
 		slow.with(operation);
 		failures.with(operation);
 	}
-	for (std::size_t r = 0; r < routes; r++)
-		latency.with(text(static_cast<route>(r)));
+	for (std::size_t i = 0; i < routes; i++) {
+		const char *route_text = text(static_cast<route>(i));
+		prepared &p = usual[i];
+
+		p.latency = latency.with(route_text);
+		if (p.method == nullptr)
+			continue;
+		p.answered = requests.with(p.method, route_text, code_text(code, p.status));
+		std::snprintf(p.name, sizeof p.name, "%s %s", p.method, route_text);
+	}
 }
 
 // Known ones only: what a client calls its method is no label, and no span's name.
@@ -87,10 +114,14 @@ public:
 		ctx_->slo(latency);
 		if (r.where != route::other)
 			ctx_->route(text(r.where));
-		const char *method = known(r.method);
-		char name[64]; // copied
-		std::snprintf(name, sizeof name, "%s%s%s", method[0] != '_' ? method : "HTTP", r.where != route::other ? " " : "",
-		              r.where != route::other ? text(r.where) : "");
+		const prepared &p = usual[static_cast<std::size_t>(r.where)];
+		const char *method = known(r.method), *name = p.name;
+		char unusual[64]; // copied
+		if (p.method == nullptr || r.method != p.method) {
+			std::snprintf(unusual, sizeof unusual, "%s%s%s", method[0] != '_' ? method : "HTTP", r.where != route::other ? " " : "",
+			              r.where != route::other ? text(r.where) : "");
+			name = unusual;
+		}
 		server_.emplace(*ctx_, name, WEIR_SERVER,
 		                weir::attrs{{WEIR_HTTP_REQUEST_METHOD, method}, {WEIR_URL_SCHEME, "http"}, {WEIR_URL_PATH, path}});
 		if (server_->recording() && peer != nullptr)
@@ -123,24 +154,32 @@ public:
 	}
 	void work_ends() { work_.reset(); }
 
-	void end(const request &r, access_entry &entry)
+	// For the request's line in the access log; while the request lasts.
+	void ids(access_entry &entry)
+	{
+		if (ctx_)
+			std::snprintf(entry.ids, sizeof entry.ids, "%s", ctx_->log().c_str());
+	}
+
+	void end(const request &r)
 	{
 		if (!server_)
 			return;
+		const prepared &p = usual[static_cast<std::size_t>(r.where)];
 		char code[12];
-		std::snprintf(code, sizeof code, "%d", r.status);
-		work_.reset(); // a client went away in the middle
-		std::snprintf(entry.ids, sizeof entry.ids, "%s", ctx_->log().c_str());
 		ctx_->status(r.status);
 		if (r.status >= 500) {
-			server_->set(WEIR_ERROR_TYPE, code);
+			server_->set(WEIR_ERROR_TYPE, code_text(code, r.status));
 			server_->fail();
 		}
-		server_->end(latency, text(r.where));
+		server_->end(p.latency);
 		server_.reset();
 		ctx_.reset();
 		in_flight.add(-1);
-		requests.add(1, known(r.method), text(r.where), code);
+		if (p.method != nullptr && r.status == p.status && r.method == p.method)
+			weir_counter_series_add(p.answered, 1);
+		else
+			requests.add(1, known(r.method), text(r.where), code_text(code, r.status));
 	}
 
 private:

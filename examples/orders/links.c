@@ -23,6 +23,8 @@ static const char *status_text(int status)
 {
 	switch (status) {
 	case 400: return "bad request";
+	case 401: return "no good token";
+	case 403: return "forbidden";
 	case 404: return "not found";
 	case 405: return "method not allowed";
 	case 413: return "body too large";

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "access.h"
 #include "args.h"
+#include "auth.h"
 #include "client.h"
 #include "endpoint.h"
 #include "gateway.h"
@@ -33,16 +34,20 @@ static bool traces(const struct args *args)
 static bool serve_chain(const struct args *args, int fd, const char *where, const sigset_t *end, struct store *store,
                         struct gateway *gateway)
 {
-	const struct link *links[TELEMETRY_LINKS_MAX + 1 + GATEWAYS];
+	const struct link *links[TELEMETRY_LINKS_MAX + AUTH_LINKS_MAX + 1 + GATEWAYS];
 	const struct link *const *own = gateway != NULL ? gateways : whole;
 	size_t count = args->telemetry ? telemetry_links(links, traces(args)) : 0;
 	struct chain chain = {links, 0};
 	struct http *http;
 
+	count += auth_outer(links + count);
 	if (access_is_open())
 		links[count++] = &link_access;
-	for (size_t i = 0; i < (gateway != NULL ? (size_t)GATEWAYS : (size_t)WHOLE); i++)
+	for (size_t i = 0; i < (gateway != NULL ? (size_t)GATEWAYS : (size_t)WHOLE); i++) {
 		links[count++] = own[i];
+		if (own[i] == &link_recovery)
+			count += auth_inner(links + count);
+	}
 	chain.count = count;
 	http = http_start(fd, args->threads, &chain, store, gateway);
 	if (http == NULL)
@@ -124,7 +129,12 @@ int main(int argc, char **argv)
 			return EXIT_FAILURE;
 		}
 	}
+	if (!auth_start(&args)) {
+		close(fd);
+		return EXIT_FAILURE;
+	}
 	served = args.role == ROLE_GATEWAY ? serve_gateway(&args, fd, where, &end) : serve_whole(&args, fd, where, &end);
+	auth_stop();
 	if (args.telemetry)
 		endpoint_stop();
 	access_close();

@@ -40,11 +40,13 @@ def samples(text, name):
 
 
 class Histogram:
-    """All routes of http_request_duration_seconds together: bounds, and what is at most each of them."""
+    """All series of it that have these labels together: bounds, and what is at most each of them."""
 
-    def __init__(self, text):
+    def __init__(self, text, name="http_request_duration_seconds", **having):
         at_most = {}
-        for labels, value in samples(text, "http_request_duration_seconds_bucket"):
+        for labels, value in samples(text, f"{name}_bucket"):
+            if not having.items() <= labels.items():
+                continue
             bound = float(labels["le"])
             at_most[bound] = at_most.get(bound, 0) + value
         self.bounds = sorted(at_most)
@@ -166,4 +168,5 @@ def main():
         cost_table(read(rounds))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
-/* orders: its telemetry in C, and the only C header with weir in it. With ORDERS_BARE all of it compiles to nothing: the other
+/* orders: its telemetry in C; beside auth.h the only C header with weir in it. With ORDERS_BARE all of it compiles to nothing: the other
  * sources are the same for orders and for orders-bare, the baseline of what telemetry costs. The store's role has its own, in
  * C++: keeper_telemetry.hpp.
  *
- * Invariant: nothing outside of telemetry.c, trace.c and endpoint.c names an instrument or a span. */
+ * Invariant: nothing outside of telemetry.c, trace.c, endpoint.c and auth.c names an instrument or a span. */
 #ifndef ORDERS_TELEMETRY_H
 #define ORDERS_TELEMETRY_H
 

@@ -167,6 +167,8 @@ static int take_endpoint(struct weir__otlp_target *target, enum weir__otlp_signa
 	if (base == NULL)
 		base = "http://localhost:4318";
 	why = weir__otlp_url_wrong(base);
+	if (why == weir__otlp_url_no_memory)
+		return WEIR_ENOMEM;
 	if (why != NULL) {
 		weir_private_log(WEIR_LOG_ERROR, "otlp: %s is no endpoint: %s", name, why);
 		return WEIR_EINVAL;

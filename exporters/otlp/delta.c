@@ -1,8 +1,8 @@
 /* weir-otlp: deltas. See delta.h.
  *
  * Layer: exporter, pure. A table of what was sent, by the family's name and the series' values; what was taken and is neither
- * accepted nor refused yet is a list through it. Nothing is forgotten but with the whole: a series that is not shown for a
- * while goes on where it was. Writer: the one thread that encodes. */
+ * accepted nor refused yet is a list through it. An observed series that is not shown for a while goes on where it was; what
+ * is recorded and not shown has retired, and is forgotten. Writer: the one thread that encodes. */
 #include "delta.h"
 
 #include <stdlib.h>
@@ -17,6 +17,8 @@ struct weir__otlp_taken {
 	uint64_t taken_start_ns, taken_time_ns; /* likewise, of what was taken; time 0: nothing */
 	size_t words_count, key_len;
 	uint64_t *words;
+	uint32_t round; /* in which it was shown last */
+	bool observed;
 	char key[];
 };
 
@@ -24,6 +26,7 @@ struct weir__otlp_delta {
 	enum weir_otlp_temporality temporality;
 	struct weir__otlp_taken **table, *list;
 	size_t mask, count;
+	uint32_t round;
 	uint64_t *difference; /* of the series that was taken last */
 	size_t difference_room;
 	char *key;
@@ -102,6 +105,22 @@ void weir__otlp_delta_cut(struct weir__otlp_delta *d, struct weir__otlp_taken *m
 void weir__otlp_delta_rollback(struct weir__otlp_delta *d)
 {
 	weir__otlp_delta_cut(d, NULL);
+}
+
+void weir__otlp_delta_sweep(struct weir__otlp_delta *d)
+{
+	for (size_t i = 0; i <= d->mask; i++)
+		for (struct weir__otlp_taken **link = &d->table[i], *t; (t = *link) != NULL;) {
+			if (t->observed || t->round == d->round) {
+				link = &t->bucket_next;
+				continue;
+			}
+			*link = t->bucket_next;
+			free(t->words);
+			free(t);
+			d->count--;
+		}
+	d->round++;
 }
 
 /* ---- the table ----------------------------------------------------------------------------------------------------- */
@@ -284,6 +303,8 @@ bool weir__otlp_delta_take(struct weir__otlp_delta *d, const struct weir_family 
 	t = make_key(d, family, s) ? find_or_add(d, words) : NULL;
 	if (t == NULL)
 		return false;
+	t->round = d->round;
+	t->observed = family->kind == WEIR_OBSERVED_COUNTER_KIND;
 	now = t->words + words;
 	read_words(now, family, s);
 	if (t->time_ns == 0 || t->start_ns != s->start_ns || went_back(family, s, t->words, now, words)) {

@@ -17,6 +17,10 @@ void weir__otlp_delta_free(struct weir__otlp_delta *delta);
 void weir__otlp_delta_commit(struct weir__otlp_delta *delta);
 void weir__otlp_delta_rollback(struct weir__otlp_delta *delta);
 
+/* After a whole snapshot, with all of it committed or rolled back: recorded series that it did not show are forgotten. They have
+ * retired; under the same labels another one may begin, later. */
+void weir__otlp_delta_sweep(struct weir__otlp_delta *delta);
+
 /* ---- for the encoder ----------------------------------------------------------------------------------------------- */
 
 /* Whether series of that kind are sent as deltas; delta may be NULL. */

@@ -5,6 +5,7 @@
 
 #include <weir/abi/private.h>
 
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 enum { WAIT_S = 1 };
 
 static struct {
-	uint32_t generation; /* of the process that count speaks of. Writer: who begins a sender; reader: exit; relaxed */
+	uint32_t generation; /* of the process that count speaks of. Writer: who begins, by compare-and-swap; reader: exit; relaxed */
 	uint32_t count;      /* threads inside. Writers: they; reader: exit; seq_cst */
 	uint32_t closed;     /* generation + 1 of the process whose exit has begun. Writer: exit; readers: the threads; seq_cst */
+	uint32_t prepared;   /* 1: libcurl is set up. Writer: who has preparing: release; readers: acquire */
+	uint32_t preparing;  /* generation + 1 of the process one of whose threads is at it; compare-and-swap */
 } inside;
 
 static void pause_ms(void)
@@ -41,14 +44,35 @@ void weir__otlp_inside_at_exit(void)
 	atexit(wait_for_them); /* runs first */
 }
 
+bool weir__otlp_inside_prepare(void)
+{
+	uint32_t mine = weir_private_generation() + 1, now;
+	bool ok;
+
+	for (;;) {
+		if (__atomic_load_n(&inside.prepared, __ATOMIC_ACQUIRE) != 0)
+			return true;
+		now = __atomic_load_n(&inside.preparing, __ATOMIC_RELAXED);
+		if (now != mine && __atomic_compare_exchange_n(&inside.preparing, &now, mine, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			break;
+		pause_ms();
+	}
+	ok = __atomic_load_n(&inside.prepared, __ATOMIC_RELAXED) != 0;
+	if (!ok && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
+		weir__otlp_inside_at_exit(); /* behind what libcurl and its TLS have registered by now */
+		__atomic_store_n(&inside.prepared, 1, __ATOMIC_RELEASE);
+		ok = true;
+	}
+	__atomic_store_n(&inside.preparing, 0, __ATOMIC_RELEASE);
+	return ok;
+}
+
 void weir__otlp_inside_begin(void)
 {
-	uint32_t now = weir_private_generation();
+	uint32_t now = weir_private_generation(), of = __atomic_load_n(&inside.generation, __ATOMIC_RELAXED);
 
-	if (__atomic_load_n(&inside.generation, __ATOMIC_RELAXED) == now)
-		return;
-	__atomic_store_n(&inside.count, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&inside.generation, now, __ATOMIC_RELAXED);
+	if (of != now && __atomic_compare_exchange_n(&inside.generation, &of, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		__atomic_store_n(&inside.count, 0, __ATOMIC_SEQ_CST);
 }
 
 void weir__otlp_enter(void)

@@ -11,7 +11,7 @@ struct weir__otlp_request *weir__otlp_request_new(enum weir__otlp_signal signal,
 		return NULL;
 	r->signal = signal;
 	r->bytes = bytes;
-	r->len = len;
+	r->len = r->room = len;
 	r->items = items;
 	return r;
 }
@@ -78,7 +78,7 @@ void weir__otlp_queue_replace(struct weir__otlp_queue *q, struct weir__otlp_requ
 	if (r->bytes != bytes)
 		free(r->bytes);
 	r->bytes = bytes;
-	r->len = len;
+	r->len = r->room = len;
 	if (bytes != NULL)
 		q->memory_bytes += len;
 }

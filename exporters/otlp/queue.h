@@ -12,6 +12,7 @@ struct weir__otlp_request {
 	enum weir__otlp_signal signal;
 	uint8_t *bytes; /* malloc's; NULL: in the spool only */
 	size_t len;     /* of what is sent */
+	size_t room;    /* of bytes: at least len */
 	bool gzip;      /* bytes are packed */
 	bool prepared;  /* packed, where it is to be, and stored, where there is a spool: or both were tried */
 	bool busy;      /* the sender's thread is at it */
@@ -32,7 +33,7 @@ struct weir__otlp_queue {
 	uint64_t memory_bytes, stored_bytes;
 };
 
-/* A request that has taken bytes over; NULL: no memory, and bytes stay the caller's. */
+/* A request that has taken bytes over, with no more room than they need; NULL: no memory, and bytes stay the caller's. */
 struct weir__otlp_request *weir__otlp_request_new(enum weir__otlp_signal signal, uint8_t *bytes, size_t len, uint64_t items);
 void weir__otlp_request_free(struct weir__otlp_request *request);
 

@@ -78,6 +78,7 @@ void weir__otlp_sender_let_go(struct weir__otlp_sender *s)
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
+	weir__otlp_bytes_free(&s->spare);
 	free(s);
 }
 
@@ -89,6 +90,39 @@ bool weir__otlp_sender_has_room(struct weir__otlp_sender *s, enum weir__otlp_sig
 	room = s->queue[signal].memory_bytes < s->memory_limit;
 	pthread_mutex_unlock(&s->lock);
 	return room;
+}
+
+void weir__otlp_sender_room(struct weir__otlp_sender *s, struct weir__otlp_bytes *bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	*bytes = s->spare;
+	s->spare = (struct weir__otlp_bytes){0};
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* What goes at once may have room left; of what waits only its bytes are counted, so that it has no more than these. */
+static struct weir__otlp_request *request_of(struct weir__otlp_sender *s, enum weir__otlp_signal signal,
+                                             struct weir__otlp_bytes *bytes, uint64_t items)
+{
+	size_t len = weir__otlp_used(bytes);
+	struct weir__otlp_request *r = weir__otlp_request_new(signal, bytes->start, len, items);
+	uint8_t *exact = NULL;
+	bool waits;
+
+	if (r == NULL)
+		return NULL;
+	r->room = (size_t)(bytes->end - bytes->start);
+	*bytes = (struct weir__otlp_bytes){0};
+	pthread_mutex_lock(&s->lock);
+	waits = s->queue[signal].first != NULL;
+	pthread_mutex_unlock(&s->lock);
+	if (waits && r->room > len)
+		exact = realloc(r->bytes, len);
+	if (exact != NULL) {
+		r->bytes = exact;
+		r->room = len;
+	}
+	return r;
 }
 
 /* With the lock held: what is pushed out, in a list by next. */
@@ -117,9 +151,10 @@ static uint64_t wall_ns(void)
 	return (uint64_t)t.tv_sec * WEIR_S(1) + (uint64_t)t.tv_nsec;
 }
 
-static int refuse(struct weir__otlp_sender *s, enum weir__otlp_signal signal, uint8_t *bytes, uint64_t items, enum weir__otlp_loss why)
+static int refuse(struct weir__otlp_sender *s, enum weir__otlp_signal signal, struct weir__otlp_bytes *bytes, uint64_t items,
+                  enum weir__otlp_loss why)
 {
-	free(bytes);
+	weir__otlp_bytes_free(bytes);
 	pthread_mutex_lock(&s->lock);
 	s->losses++;
 	s->counts.lost[why]++;
@@ -130,18 +165,19 @@ static int refuse(struct weir__otlp_sender *s, enum weir__otlp_signal signal, ui
 	return why == WEIR__OTLP_LOST_SIZE ? WEIR_ELIMIT : WEIR_ENOMEM;
 }
 
-int weir__otlp_sender_offer(struct weir__otlp_sender *s, enum weir__otlp_signal signal, uint8_t *bytes, size_t len, uint64_t items,
-                            uint64_t group)
+int weir__otlp_sender_offer(struct weir__otlp_sender *s, enum weir__otlp_signal signal, struct weir__otlp_bytes *bytes,
+                            uint64_t items, uint64_t group)
 {
 	struct weir__otlp_request *r, *out = NULL;
+	size_t len = weir__otlp_used(bytes);
 
 	if (len > WEIR__OTLP_RECORD_MOST)
 		return refuse(s, signal, bytes, items, WEIR__OTLP_LOST_SIZE);
 	if (len == 0 || !s->config->target[signal].on) { /* nothing, or for nobody */
-		free(bytes);
+		weir__otlp_bytes_free(bytes);
 		return WEIR_OK;
 	}
-	r = weir__otlp_request_new(signal, bytes, len, items);
+	r = request_of(s, signal, bytes, items);
 	if (r == NULL)
 		return refuse(s, signal, bytes, items, WEIR__OTLP_LOST_MEMORY);
 	r->group = group;

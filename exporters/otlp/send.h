@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "health.h"
+#include "wire.h"
 
 struct weir__otlp_sender;
 
@@ -22,9 +23,11 @@ struct weir__otlp_counts { /* in requests, but where another unit is named */
 int weir__otlp_sender_new(struct weir__otlp_sender **sender, const struct weir__otlp_config *config);
 /* Whether the signal's queue is below its bound, or empty. */
 bool weir__otlp_sender_has_room(struct weir__otlp_sender *sender, enum weir__otlp_signal signal);
-/* Takes bytes (malloc's) over, whatever it returns; where the bound is met, the oldest of other groups go first.
- * group: 0 pushes nobody out. Errors: WEIR_ELIMIT (over 64 MiB), WEIR_ENOMEM; both counted. */
-int weir__otlp_sender_offer(struct weir__otlp_sender *sender, enum weir__otlp_signal signal, uint8_t *bytes, size_t len,
+/* Gives empty bytes the room of a request that was delivered, where there is one: its pages are there already. */
+void weir__otlp_sender_room(struct weir__otlp_sender *sender, struct weir__otlp_bytes *bytes);
+/* Takes what bytes hold over, whatever it returns, and leaves them empty; where the bound is met, the oldest of other groups go
+ * first. group: 0 pushes nobody out. Errors: WEIR_ELIMIT (over 64 MiB), WEIR_ENOMEM; both counted. */
+int weir__otlp_sender_offer(struct weir__otlp_sender *sender, enum weir__otlp_signal signal, struct weir__otlp_bytes *bytes,
                             uint64_t items, uint64_t group);
 /* Until all that was taken by now has left (WEIR_OK), or the time is over (WEIR_ETIMEOUT). WEIR_EIO: some was lost since the
  * last flush that told so: each loss is told once. What waited to be tried again is tried now, but where the server named a time. */

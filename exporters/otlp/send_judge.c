@@ -29,6 +29,17 @@ static uint32_t any_number(void)
 	return n;
 }
 
+/* With the lock held: the next request's bytes come to where this one's lay. What is larger than most goes back. */
+static void keep_room(struct weir__otlp_sender *s, struct weir__otlp_request *r)
+{
+	enum { SPARE_MOST = 1 << 20 };
+
+	if (s->spare.start != NULL || r->bytes == NULL || r->room > SPARE_MOST)
+		return;
+	s->spare = (struct weir__otlp_bytes){.start = r->bytes, .at = r->bytes, .end = r->bytes + r->room};
+	r->bytes = NULL;
+}
+
 /* Out of its queue, with its file. items_lost: of those it had, with the reason; all others are delivered. */
 static void finish(struct weir__otlp_sender *s, struct weir__otlp_request *r, enum weir__otlp_loss why, const char *error,
                    uint64_t items_lost, bool whole)
@@ -42,6 +53,7 @@ static void finish(struct weir__otlp_sender *s, struct weir__otlp_request *r, en
 		weir__otlp_health_delivered(r->signal, r->items - items_lost);
 	pthread_mutex_lock(&s->lock);
 	weir__otlp_queue_remove(&s->queue[r->signal], r);
+	keep_room(s, r);
 	if (items_lost != 0 || whole)
 		s->losses++;
 	if (whole)

@@ -22,6 +22,7 @@ struct weir__otlp_sender {
 	pthread_cond_t work;    /* for the thread: something came */
 	pthread_cond_t changed; /* for who waits: something went, or the thread is ready. Both by CLOCK_MONOTONIC */
 	struct weir__otlp_queue queue[WEIR__OTLP_SIGNALS];
+	struct weir__otlp_bytes spare;        /* empty: the room of one that was delivered */
 	struct weir__otlp_request *discarded; /* pushed out, their files yet to be deleted by the thread */
 	uint64_t memory_limit;                /* of a signal */
 	uint64_t order;                       /* of the last one taken */

@@ -12,7 +12,6 @@
 
 #include <weir/abi/private.h>
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +31,12 @@ static struct {
 	uint64_t state; /* generation << 8 | enum state: acquire and release */
 	/* by who is STARTING or STOPPING: */
 	struct weir_exporter *exporter;
-	bool prepared; /* once, and a forked child inherits it */
 	struct instance *left_behind; /* by the export thread, in closed */
+	struct {                      /* what the former exporter of this process sent: the next one goes on from there */
+		struct weir__otlp_delta *delta;
+		enum weir_otlp_temporality temporality;
+		uint32_t generation;
+	} sent;
 } otlp;
 
 static uint64_t word(enum state state)
@@ -61,6 +64,32 @@ static void set(enum state to)
 	__atomic_store_n(&otlp.state, word(to), __ATOMIC_RELEASE);
 }
 
+/* ---- deltas, from one exporter to the next ------------------------------------------------------------------------ */
+
+static void keep_delta(struct instance *i)
+{
+	if (i->delta == NULL || i->generation != weir_private_generation()) {
+		weir__otlp_delta_free(i->delta);
+	} else {
+		weir__otlp_delta_free(otlp.sent.delta);
+		otlp.sent.delta = i->delta;
+		otlp.sent.temporality = i->config.temporality;
+		otlp.sent.generation = i->generation;
+	}
+	i->delta = NULL;
+}
+
+static struct weir__otlp_delta *take_delta(enum weir_otlp_temporality temporality)
+{
+	struct weir__otlp_delta *delta = otlp.sent.delta;
+
+	otlp.sent.delta = NULL;
+	if (delta != NULL && otlp.sent.temporality == temporality && otlp.sent.generation == weir_private_generation())
+		return delta;
+	weir__otlp_delta_free(delta);
+	return weir__otlp_delta_new(temporality);
+}
+
 /* ---- what weir calls --------------------------------------------------------------------------------------------- */
 
 static struct weir__otlp_sender *sender_of(struct instance *i)
@@ -68,23 +97,19 @@ static struct weir__otlp_sender *sender_of(struct instance *i)
 	uint32_t now = weir_private_generation();
 
 	if (i->generation != now) {
+		struct weir__otlp_delta *delta = NULL;
+
 		i->sender = NULL; /* the parent's stays as it is, and so does its delta: here all begins at zero */
-		if (i->delta != NULL && (i->delta = weir__otlp_delta_new(i->config.temporality)) == NULL)
+		if (i->delta != NULL && (delta = weir__otlp_delta_new(i->config.temporality)) == NULL)
 			return NULL;
-		if (weir__otlp_sender_new(&i->sender, &i->config) == WEIR_OK)
-			i->generation = now;
+		if (weir__otlp_sender_new(&i->sender, &i->config) != WEIR_OK) {
+			weir__otlp_delta_free(delta);
+			return NULL;
+		}
+		i->delta = delta;
+		i->generation = now;
 	}
 	return i->sender;
-}
-
-static void hand_over(struct weir__otlp_sender *sender, enum weir__otlp_signal signal, struct weir__otlp_bytes *bytes, size_t count,
-                      uint64_t group)
-{
-	size_t used = weir__otlp_used(bytes);
-	uint8_t *exact = used != 0 ? realloc(bytes->start, used) : NULL;
-
-	weir__otlp_sender_offer(sender, signal, exact != NULL ? exact : bytes->start, used, count, group);
-	memset(bytes, 0, sizeof *bytes);
 }
 
 static void count_too_large(enum weir__otlp_signal signal, size_t count)
@@ -108,9 +133,10 @@ static int export_spans(void *arg, struct weir_batch *batch, uint64_t timeout_ns
 	(void)timeout_ns;
 	if (sender == NULL || !weir__otlp_sender_has_room(sender, WEIR__OTLP_TRACES))
 		return WEIR_ELIMIT;
+	weir__otlp_sender_room(sender, &bytes);
 	weir__otlp_spans_begin(&spans, batch);
 	while ((error = weir__otlp_spans_next(&spans, &bytes, PIECE, &count)) == WEIR_OK && count != 0) {
-		hand_over(sender, WEIR__OTLP_TRACES, &bytes, count, 0);
+		weir__otlp_sender_offer(sender, WEIR__OTLP_TRACES, &bytes, count, 0);
 		any = true;
 	}
 	weir__otlp_bytes_free(&bytes);
@@ -135,12 +161,20 @@ static int export_metrics(void *arg, const struct weir_snapshot *snapshot, uint6
 	i->group++;
 	weir__otlp_metrics_begin(&metrics, snapshot, i->delta);
 	while ((error = weir__otlp_metrics_next(&metrics, &bytes, PIECE, &count)) == WEIR_OK && count != 0) {
-		hand_over(sender, WEIR__OTLP_METRICS, &bytes, count, i->delta != NULL ? 0 : i->group);
-		if (i->delta != NULL)
-			weir__otlp_delta_commit(i->delta);
+		int taken = weir__otlp_sender_offer(sender, WEIR__OTLP_METRICS, &bytes, count, i->delta != NULL ? 0 : i->group);
+
+		if (i->delta == NULL)
+			continue;
+		if (taken == WEIR_ENOMEM) { /* as with memory to encode: the next delta contains it */
+			error = taken;
+			break;
+		}
+		weir__otlp_delta_commit(i->delta); /* also of what is too large for any request: it will not be smaller */
 	}
 	if (error != WEIR_OK && i->delta != NULL)
 		weir__otlp_delta_rollback(i->delta);
+	else if (i->delta != NULL)
+		weir__otlp_delta_sweep(i->delta);
 	weir__otlp_bytes_free(&bytes);
 	count_too_large(WEIR__OTLP_METRICS, metrics.too_large);
 	return error;
@@ -162,8 +196,7 @@ static void closed(void *arg)
 
 	if (mine && i->sender != NULL)
 		ended = weir__otlp_sender_stop(i->sender, WEIR_MS((uint64_t)STOP_MS));
-	weir__otlp_delta_free(i->delta);
-	i->delta = NULL;
+	keep_delta(i);
 	i->sender = NULL;
 	if (ended && mine) {
 		weir__otlp_config_free(&i->config);
@@ -198,21 +231,17 @@ static int make_sender(struct instance *i)
 {
 	int error = WEIR_OK;
 
+	i->generation = weir_private_generation();
 	if (i->config.temporality != WEIR_OTLP_CUMULATIVE && i->config.target[WEIR__OTLP_METRICS].on) {
-		i->delta = weir__otlp_delta_new(i->config.temporality);
+		i->delta = take_delta(i->config.temporality);
 		if (i->delta == NULL)
 			return WEIR_ENOMEM;
 	}
-	if (!otlp.prepared) {
-		if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-			weir_private_log(WEIR_LOG_ERROR, "otlp: libcurl cannot be set up");
-			return WEIR_ENOMEM;
-		}
-		weir__otlp_inside_at_exit(); /* behind what libcurl and its TLS have registered by now */
-		otlp.prepared = true;
+	if (!weir__otlp_inside_prepare()) {
+		weir_private_log(WEIR_LOG_ERROR, "otlp: libcurl cannot be set up");
+		return WEIR_ENOMEM;
 	}
 	weir__otlp_health_start(&i->config);
-	i->generation = weir_private_generation();
 	error = weir__otlp_sender_new(&i->sender, &i->config);
 	return error;
 }
@@ -238,7 +267,7 @@ static int start(const struct weir_otlp_options *o)
 	} else if (error == WEIR_OK) {
 		weir_private_log(WEIR_LOG_INFO, "otlp: nothing is to be exported: it is turned off");
 	}
-	weir__otlp_delta_free(i->delta);
+	keep_delta(i);
 	weir__otlp_config_free(&i->config);
 	free(i);
 	return error;

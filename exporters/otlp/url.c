@@ -10,6 +10,14 @@
 
 enum { LONGEST = 2048 };
 
+const char weir__otlp_url_no_memory[] = "there is no memory to look at it";
+
+static CURLUcode get(CURLU *url, CURLUPart what, char **text)
+{
+	*text = NULL;
+	return curl_url_get(url, what, text, 0);
+}
+
 static char *part(CURLU *url, CURLUPart what, unsigned flags)
 {
 	char *text = NULL;
@@ -20,6 +28,7 @@ static char *part(CURLU *url, CURLUPart what, unsigned flags)
 const char *weir__otlp_url_wrong(const char *text)
 {
 	const char *why = NULL;
+	CURLUcode set, had_host, had_fragment;
 	char *host, *fragment;
 	CURLU *url;
 
@@ -34,14 +43,17 @@ const char *weir__otlp_url_wrong(const char *text)
 			return "it holds blanks, controls or backslashes";
 	url = curl_url();
 	if (url == NULL)
-		return "there is no memory to look at it";
-	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
+		return weir__otlp_url_no_memory;
+	set = curl_url_set(url, CURLUPART_URL, text, 0);
+	had_host = get(url, CURLUPART_HOST, &host);
+	had_fragment = get(url, CURLUPART_FRAGMENT, &fragment);
+	if (set == CURLUE_OUT_OF_MEMORY || had_host == CURLUE_OUT_OF_MEMORY || had_fragment == CURLUE_OUT_OF_MEMORY)
+		why = weir__otlp_url_no_memory;
+	else if (set != CURLUE_OK)
 		why = "host or port are not what a URL has";
-	host = part(url, CURLUPART_HOST, 0);
-	fragment = part(url, CURLUPART_FRAGMENT, 0);
-	if (why == NULL && (host == NULL || host[0] == '\0'))
+	else if (host == NULL || host[0] == '\0')
 		why = "it has no host";
-	if (why == NULL && fragment != NULL)
+	else if (fragment != NULL)
 		why = "it has a fragment (#)";
 	curl_free(host);
 	curl_free(fragment);

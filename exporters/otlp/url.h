@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL: it is a URL of http or https with a host; else why it is not, which repeats nothing of the text. */
+/* NULL: it is a URL of http or https with a host; else why it is not, which repeats nothing of the text; or no_memory. */
+extern const char weir__otlp_url_no_memory[];
 const char *weir__otlp_url_wrong(const char *text);
 /* base/path, before a query if the base has one; malloc's. NULL: no memory. base was found well. */
 char *weir__otlp_url_append(const char *base, const char *path);

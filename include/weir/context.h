@@ -78,6 +78,11 @@ WEIR_API int weir_ctx_set_baggage(struct weir_ctx *ctx, const char *key, struct 
 WEIR_API struct weir_str weir_ctx_get_tracestate(const struct weir_ctx *ctx, const char *key);
 WEIR_API int weir_ctx_set_tracestate(struct weir_ctx *ctx, const char *key, struct weir_str value);
 
+/* What a verified token says of who asks (weir/jwt.h): a claim's value by its name in the policy, its label's or its
+ * attribute's; a view, valid until the context changes; ptr NULL: there is none. Children of the context have it too.
+ * Threads: any. Signals: safe. Blocks: no. Allocates: no. Owns: nothing. Errors: none. */
+WEIR_API struct weir_str weir_ctx_get_claim(const struct weir_ctx *ctx, const char *name);
+
 /* The outgoing headers, with the ids of the innermost open span: put once a header (both texts also end in NUL), or lines
  * "name: value\r\n" into buf. inject_response: what goes back with the answer: the request id header (X-Trace-ID, or as
  * weir_options has it) with the trace id. Lengths as snprintf's.

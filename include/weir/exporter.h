@@ -1,4 +1,4 @@
-/* weir: an exporter of your own, called with a snapshot at each interval on weir's second thread (or in weir_pump). */
+/* weir: an exporter of your own, called with a snapshot at each interval on weir's thread of exporters (or in weir_pump). */
 #ifndef WEIR_EXPORTER_H
 #define WEIR_EXPORTER_H
 
@@ -51,7 +51,8 @@ struct weir_exporter_options { /* each callback is told its time; what it does n
 	int (*metrics)(void *arg, const struct weir_snapshot *snapshot, uint64_t timeout_ns);
 	void (*closed)(void *arg); /* the last call: arg may go. May be NULL */
 	/* Ended spans, as they come (OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_MAX_EXPORT_BATCH_SIZE). WEIR_OK: taken. WEIR_ELIMIT: not
-	 * now: the same are offered again, and wait in the queue. Anything else: they are dropped and counted. May be NULL, as
+	 * now: the same are offered again, in 100 ms, amid a flush each 5 ms (for half of its time where there is no flush
+	 * below, else for all of it), and wait in the queue. Anything else: they are dropped and counted. May be NULL, as
 	 * may metrics, but not both. */
 	int (*spans)(void *arg, struct weir_batch *batch, uint64_t timeout_ns);
 	/* At weir_flush, weir_shutdown and destroy, after metrics and spans: what was taken is sent on. WEIR_OK: all of it is
@@ -63,7 +64,7 @@ struct weir_exporter_options { /* each callback is told its time; what it does n
  * Threads: any. Signals: no. Blocks: while another sets up. Allocates: yes. Owns: name is copied; arg is the exporter's until
  * closed, which is called also where new fails. Errors: WEIR_EINVAL, WEIR_ENOMEM, WEIR_ELIMIT (64 exporters). */
 WEIR_API int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporter_options *options);
-/* Flushes this one a last time, then closes it.
+/* Flushes this one a last time, with what callbacks reported last, then closes it.
  * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most. Allocates: no. Owns: takes it.
  * Errors: WEIR_ETIMEOUT (closed is called when it comes back), WEIR_EIO (the last export failed), WEIR_EINVAL. */
 WEIR_API int weir_exporter_destroy(struct weir_exporter *exporter, uint64_t timeout_ns);

@@ -69,7 +69,8 @@ struct weir_options { /* what is set wins over its OTEL_ variable */
 	bool export_in_child;                 /* a forked child starts its own pipeline at its next weir_ctx_begin */
 };
 
-/* Starts weir's thread, which looks after dead threads' shards and runs exporters. A second call changes nothing and is
+/* Starts weir's thread, which looks after dead threads' shards and takes up spans; the first callback and the first exporter
+ * start one each. A second call changes nothing and is
  * WEIR_OK; after weir_shutdown it starts again. All signals stay with the host's threads.
  * Threads: any. Signals: no. Blocks: while another sets up. Allocates: yes. Owns: text and attributes are copied; log_arg is
  * the caller's.
@@ -82,12 +83,14 @@ WEIR_API int weir_init(const struct weir_options *options);
  * Allocates: yes. Owns: nothing. Errors: WEIR_EINVAL (weir has its own thread, or is not started). */
 WEIR_API int weir_pump(uint64_t budget_ns, uint64_t *next_ns);
 
-/* Every exporter sends what is recorded by now. WEIR_OK: all delivered. With no_thread your callbacks and exporters run in this
- * call, for as long as they take.
+/* Callbacks report, then every exporter sends what is recorded by now. WEIR_OK: all delivered. Callbacks that do not come are
+ * waited for half of the time; what was reported last is sent then, and all else, and the result is WEIR_ETIMEOUT, maybe
+ * before the time is over. With no_thread your callbacks and exporters run in this call, for as long as they take.
  * Threads: any but a callback's or an exporter's. Signals: no. Blocks: timeout_ns at most, but with no_thread. Allocates: with
  * no_thread. Owns: nothing.
- * Errors: WEIR_ETIMEOUT (at once where exit has begun, and weir's threads have stopped for it), WEIR_EIO (an exporter failed),
- * WEIR_EINVAL (not started, or called by a callback or an exporter). */
+ * Errors: WEIR_ETIMEOUT (at once where exit has begun, and weir's threads have stopped for it), WEIR_EIO (an exporter failed,
+ * or lost spans since the last flush, or no thread could be had for it), WEIR_EINVAL (not started, or called by a callback
+ * or an exporter). */
 WEIR_API int weir_flush(uint64_t timeout_ns);
 
 /* Flushes, then stops weir's threads and closes the exporters. Twice is harmless; recording and reading go on.
@@ -125,6 +128,7 @@ struct weir_status {
 	uint64_t kept_spans, evicted_spans;   /* of what was not sampled */
 	uint64_t headers_malformed, baggage_dropped, detached_out_of_order, ended_twice, untimed, exemplars_dropped, routes_dropped;
 	uint64_t tags_dropped;
+	uint64_t callbacks_late; /* ticks that met a round of callbacks that the tick before had met */
 };
 /* size must be set: status.size = sizeof status.
  * Threads: any. Signals: no. Blocks: no. Allocates: no. Owns: home is static. Errors: WEIR_EINVAL. */

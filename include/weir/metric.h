@@ -125,7 +125,7 @@ WEIR_API int weir_instrument_configure(const char *name, const struct weir_instr
  * Threads: any. Signals: safe. Blocks: no, once the series exists and the thread has used its block; a series' first use, and
  * a list of values of over 512 bytes, take the registry's lock, held for microseconds. Allocates: no, likewise; first use takes weir's own pages. Owns: values
  * are copied. Errors: none; a wrong number of values, a refused instrument, memory's end: dropped and counted.
- * ctx: the request that the record belongs to, or NULL for none. */
+ * ctx: the request that the record belongs to, or NULL for none; with one, labels that a context fills are left out of values. */
 struct weir_ctx;
 struct weir_labels_ {
 	const char *const *v_;
@@ -141,11 +141,49 @@ WEIR_API void weir_float_add_with_v1_(const struct weir_instrument *i, double v,
 WEIR_API void weir_info_set_v1_(const struct weir_instrument *i, struct weir_labels_ l);
 WEIR_API uint32_t weir_resolve_with_v1_(const struct weir_instrument *i, struct weir_labels_ l);
 
+/* ---- labels that a request's context fills in ----------------------------------------------------------------------------
+ * Of counters and histograms. They are declared among the others, and are not given: weir_counter_add_ctx and its like
+ * (span.h) take the others' values, in order, and what a verified token says of the request (weir/jwt.h):
+ *   WEIR_COUNTER(requests, "http_requests_total", "Requests answered.", "method", "code", WEIR_CLAIM("tenant"));
+ *   weir_counter_add_ctx(&requests, 1, ctx, "GET", "200");
+ * A context that says nothing has the claim's value for that ("anonymous"); a value that has no place of its own is "other"; a
+ * label that is no verifier's is "". Forms without a context, and handles, are refused: counted as labels, logged once. */
+#define WEIR_CLAIM(label) "\1" label
+
+/* How many these are, where the compiler sees the instrument. In full, since loops are unrolled too late to be known. */
+#define WEIR_IS_CLAIM_(k) (WEIR_CAST_(size_t, i->labels_ > (k) && i->text_[2 + (k)][0] == '\1'))
+WEIR_INLINE_ size_t weir_claims_(const struct weir_instrument *i)
+{
+	return WEIR_IS_CLAIM_(0) + WEIR_IS_CLAIM_(1) + WEIR_IS_CLAIM_(2) + WEIR_IS_CLAIM_(3) + WEIR_IS_CLAIM_(4) +
+	       WEIR_IS_CLAIM_(5) + WEIR_IS_CLAIM_(6) + WEIR_IS_CLAIM_(7) + WEIR_IS_CLAIM_(8) + WEIR_IS_CLAIM_(9) +
+	       WEIR_IS_CLAIM_(10) + WEIR_IS_CLAIM_(11) + WEIR_IS_CLAIM_(12) + WEIR_IS_CLAIM_(13) + WEIR_IS_CLAIM_(14) +
+	       WEIR_IS_CLAIM_(15);
+}
+#if defined(__OPTIMIZE__) && defined(__has_attribute) && (!defined(__clang__) || __clang_major__ >= 14)
+void weir_claim_without_context_(void)
+	__attribute__((nothrow, error("weir: a context fills some of these labels: give it, in the form with _ctx")));
+#define WEIR_CHECK_WITH_(i, n)                                                                                         \
+	do {                                                                                                           \
+		size_t claims_ = weir_claims_(&(i)->i_);                                                               \
+		if (__builtin_constant_p(claims_) && claims_ != 0)                                                     \
+			weir_claim_without_context_();                                                                 \
+		WEIR_CHECK_(i, n, !=);                                                                                 \
+	} while (0)
+#define WEIR_CHECK_CTX_(i, n)                                                                                          \
+	do {                                                                                                           \
+		size_t all_ = (n) + weir_claims_(&(i)->i_);                                                            \
+		WEIR_CHECK_(i, all_, !=);                                                                              \
+	} while (0)
+#else
+#define WEIR_CHECK_WITH_(i, n) (void)0
+#define WEIR_CHECK_CTX_(i, n) (void)0
+#endif
+
 /* Behind each _with: an inline check of the label count, and the call. */
 #define WEIR_WITH_(result, name, type, i, params, call)                                                                \
 	WEIR_INLINE_ result name params                                                                                \
 	{                                                                                                              \
-		WEIR_CHECK_(i, l.n_, !=);                                                                              \
+		WEIR_CHECK_WITH_(i, l.n_);                                                                              \
 		call;                                                                                                  \
 	}
 #define WEIR_HANDLE_WITH_(kind, i)                                                                                     \
@@ -153,7 +191,7 @@ WEIR_API uint32_t weir_resolve_with_v1_(const struct weir_instrument *i, struct 
 	{                                                                                                              \
 		struct weir_##kind##_series s;                                                                         \
                                                                                                                        \
-		WEIR_CHECK_(i, l.n_, !=);                                                                              \
+		WEIR_CHECK_WITH_(i, l.n_);                                                                              \
 		s.cell_ = weir_resolve_with_v1_(&i->i_, l);                                                            \
 		return s;                                                                                              \
 	}
@@ -165,7 +203,7 @@ WEIR_INLINE_ struct weir_histogram_series weir_histogram_with_(const struct weir
 {
 	struct weir_histogram_series s;
 
-	WEIR_CHECK_(h, l.n_, !=);
+	WEIR_CHECK_WITH_(h, l.n_);
 	s.cell_ = weir_resolve_with_v1_(&h->i_, l);
 	s.layout_ = __atomic_load_n(&h->i_.state_->layout_, __ATOMIC_ACQUIRE);
 	return s;
@@ -248,11 +286,12 @@ WEIR_API uint64_t weir_stopwatch_read(const struct weir_stopwatch *w); /* the ns
 WEIR_API uint64_t weir_stopwatch_record(const struct weir_stopwatch *w, const struct weir_histogram *h);
 WEIR_API uint64_t weir_stopwatch_record_series(const struct weir_stopwatch *w, struct weir_histogram_series s);
 
-/* ---- callbacks: what the host keeps by itself is read when it is looked at --------------------------------------------
- * A callback reports any number of instruments, as they are at one moment. It runs at least once a tick, and at each flush, on weir's second thread,
- * which the first callback starts (or in weir_pump), under no lock; it may register instruments and callbacks. A series that
- * was reported before, but not in the newest round that reported its instrument, is no longer exported. destroy waits for a
- * run in progress, except from within it.
+/* ---- callbacks: what the host keeps by itself is read, each tick -------------------------------------------------------
+ * A callback reports any number of instruments, as they are at one moment. All of them run, one after the other, once a tick
+ * and at each flush, on a thread for nothing else, which the first callback starts (or in weir_pump), under no lock; they may
+ * register instruments and callbacks. One that takes its time holds up the other callbacks, and no exporter: those have what
+ * was reported last, and weir_callbacks_late_total. A series that was reported before, but not in the newest round that
+ * reported its instrument, is no longer exported. destroy waits for a run in progress, except from within it.
  * new and destroy: Threads: any. Signals: no. Blocks: destroy, as said. Allocates: yes. Owns: arg stays the caller's.
  * Errors: WEIR_EINVAL, WEIR_ENOMEM, WEIR_ELIMIT (1024 callbacks).
  * report: Threads: within the callback. Signals: no. Blocks: no. Allocates: a series' first use. Owns: values are copied.

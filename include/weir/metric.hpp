@@ -20,7 +20,14 @@ inline std::string_view view(weir_str s) { return {s.ptr, s.len}; }
 // no guard, no destructor; registered at first use (a macro's instrument is registered at load, and exported as 0 before).
 //   static weir::counter hits{"cache_hits_total", "Found.", "cache"};   hits.add(1, name);
 // Every function: Threads any, Signals safe, and the rest as the C function that it calls.
-template <class C, weir_kind Kind, std::size_t N> class instrument {
+struct claim { // a label that the request's context fills: weir::counter hits{"hits_total", "Found.", weir::claim{WEIR_CLAIM("tenant")}};
+	template <std::size_t M> constexpr explicit claim(const char (&label)[M]) : text(label) {}
+	constexpr operator const char *() const { return text; }
+	const char *text;
+};
+template <class... L> inline constexpr std::size_t claims = (std::size_t{0} + ... + std::size_t{std::is_same_v<L, claim>});
+
+template <class C, weir_kind Kind, std::size_t N, std::size_t Claims = 0> class instrument {
 public:
 	instrument(const instrument &) = delete;
 	instrument &operator=(const instrument &) = delete;
@@ -37,7 +44,12 @@ protected:
 	}
 	template <class... V> static constexpr void check()
 	{
-		static_assert(sizeof...(V) == N, "weir: give as many label values as the instrument has label names");
+		static_assert(Claims == 0, "weir: a context fills some of these labels: give it, in the form with _ctx");
+		check_ctx<V...>();
+	}
+	template <class... V> static constexpr void check_ctx()
+	{
+		static_assert(sizeof...(V) == N - Claims, "weir: give as many label values as the instrument has label names");
 		static_assert((std::is_convertible_v<V, std::string_view> && ...), "weir: label values are text");
 	}
 	const char *text_[N + 3];
@@ -46,8 +58,8 @@ protected:
 };
 
 // One class for each kind of number that is added or set: the C functions are its traits.
-template <std::size_t N> class counter : public instrument<weir_counter, WEIR_COUNTER_KIND, N> {
-	using base = instrument<weir_counter, WEIR_COUNTER_KIND, N>;
+template <std::size_t N, std::size_t Claims = 0> class counter : public instrument<weir_counter, WEIR_COUNTER_KIND, N, Claims> {
+	using base = instrument<weir_counter, WEIR_COUNTER_KIND, N, Claims>;
 
 public:
 	template <class... L>
@@ -74,9 +86,9 @@ public:
 	template <class T, class... V> void add_ctx(const weir_ctx *ctx, T n, const V &...values) // for a request: an exemplar
 	{
 		static_assert(std::is_integral_v<T> && !std::is_same_v<T, bool>, "weir: a counter takes integers");
-		base::template check<V...>();
-		const weir_str v[N + 1] = {str(values)...};
-		weir_counter_add_values(this->c(), static_cast<std::uint64_t>(n), ctx, v, N);
+		base::template check_ctx<V...>();
+		const weir_str v[N - Claims + 1] = {str(values)...};
+		weir_counter_add_values(this->c(), static_cast<std::uint64_t>(n), ctx != nullptr ? ctx : weir_ctx_current(), v, N - Claims);
 	}
 	template <class... V> weir_counter_series with(const V &...values) const
 	{
@@ -86,8 +98,8 @@ public:
 	}
 	std::uint64_t read() const { return weir_counter_read(this->c()); }
 };
-template <class... L> counter(const char *, const char *, L...) -> counter<sizeof...(L)>;
-template <class... L> counter(weir_unit, const char *, const char *, L...) -> counter<sizeof...(L)>;
+template <class... L> counter(const char *, const char *, L...) -> counter<sizeof...(L), claims<L...>>;
+template <class... L> counter(weir_unit, const char *, const char *, L...) -> counter<sizeof...(L), claims<L...>>;
 
 template <std::size_t N> class updown : public instrument<weir_updown, WEIR_UPDOWN_KIND, N> {
 	using base = instrument<weir_updown, WEIR_UPDOWN_KIND, N>;
@@ -177,8 +189,9 @@ template <class... L> float_gauge(const char *, const char *, L...) -> float_gau
 // Shapes are static arrays: static constexpr std::uint64_t sizes[] = WEIR_BUCKETS(WEIR_BYTES, WEIR_BOUNDS(64, 1024));
 inline constexpr std::uint64_t latency[] = WEIR_LATENCY;
 
-template <std::size_t N> class histogram : public instrument<weir_histogram, WEIR_HISTOGRAM_KIND, N> {
-	using base = instrument<weir_histogram, WEIR_HISTOGRAM_KIND, N>;
+template <std::size_t N, std::size_t Claims = 0>
+class histogram : public instrument<weir_histogram, WEIR_HISTOGRAM_KIND, N, Claims> {
+	using base = instrument<weir_histogram, WEIR_HISTOGRAM_KIND, N, Claims>;
 
 public:
 	template <std::size_t W, class... L>
@@ -205,9 +218,9 @@ public:
 	template <class T, class... V> void record_ctx(const weir_ctx *ctx, T value, const V &...values) // for a request: an exemplar
 	{
 		static_assert(std::is_unsigned_v<T>, "weir: record takes an unsigned integer (or a std::chrono duration)");
-		base::template check<V...>();
-		const weir_str v[N + 1] = {str(values)...};
-		weir_histogram_record_values(this->c(), value, ctx, v, N);
+		base::template check_ctx<V...>();
+		const weir_str v[N - Claims + 1] = {str(values)...};
+		weir_histogram_record_values(this->c(), value, ctx != nullptr ? ctx : weir_ctx_current(), v, N - Claims);
 	}
 	template <class... V> weir_histogram_series with(const V &...values) const
 	{
@@ -218,12 +231,12 @@ public:
 	weir_distribution read() const { return weir_histogram_read(this->c()); }
 };
 template <std::size_t W, class... L>
-histogram(const std::uint64_t (&)[W], const char *, const char *, L...) -> histogram<sizeof...(L)>;
+histogram(const std::uint64_t (&)[W], const char *, const char *, L...) -> histogram<sizeof...(L), claims<L...>>;
 
 class timer { // move-only: records when it dies, unless dropped
 public:
 	explicit timer(const weir_histogram &h) : h_(&h), w_(weir_stopwatch_begin()) {}
-	template <std::size_t N> explicit timer(const histogram<N> &h) : timer(*h.c())
+	template <std::size_t N, std::size_t Claims> explicit timer(const histogram<N, Claims> &h) : timer(*h.c())
 	{
 		static_assert(N == 0, "weir: a timer records into a histogram without labels, or into a handle");
 	}

@@ -3,6 +3,7 @@
 #define WEIR_OTLP_H
 
 #include <weir/exporter.h>
+#include <weir/fetch.h>
 
 WEIR_BEGIN_DECLS_
 
@@ -39,6 +40,13 @@ WEIR_API int weir_otlp_stop(uint64_t timeout_ns);
  * Errors: WEIR_ENOMEM, WEIR_EIO (write stopped it). Source: opentelemetry-proto 1.x. */
 WEIR_API int weir_otlp_write_metrics(const struct weir_snapshot *snapshot, weir_write_fn *write, void *arg);
 WEIR_API int weir_otlp_write_spans(struct weir_batch *batch, weir_write_fn *write, void *arg);
+
+/* Fetches a document by http or https, by libcurl: for weir_jwt_options, {.jwks_url = ..., .fetch = weir_otlp_fetch}. No redirect is
+ * followed, no cookie, .netrc or other scheme is used; the body ends at the limit. arg: NULL, or struct weir_otlp_options of which
+ * ca_file, cert_file and key_file count; it is read at each fetch. Nothing else of weir-otlp needs to be started.
+ * Threads: any. Signals: no. Blocks: timeout_ns at most. Allocates: yes. Owns: the body, until release.
+ * Errors: in status: WEIR_ETIMEOUT, WEIR_ELIMIT (too large), WEIR_EUNSUPPORTED (another scheme), WEIR_EIO, WEIR_ENOMEM. */
+WEIR_API void weir_otlp_fetch(void *arg, struct weir_fetch *fetch);
 
 WEIR_END_DECLS_
 #endif

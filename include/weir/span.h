@@ -46,6 +46,16 @@ struct weir_span_options {
  * Threads: any. Signals: safe. Blocks: no, after a thread's first use. Allocates: no, likewise. Owns: span is the caller's
  * until end; ctx must live as long. Errors: none. Units: wall clock in ns since 1970. */
 WEIR_API void weir_span_begin(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name);
+WEIR_API void weir_span_begin_v1_(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, struct weir_str name);
+/* A name whose length the compiler knows is not measured at each call. */
+WEIR_INLINE_ void weir_span_begin_(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name)
+{
+	if (name != NULL && __builtin_constant_p(__builtin_strlen(name)))
+		weir_span_begin_v1_(span, ctx, kind, weir_str_n(name, __builtin_strlen(name)));
+	else
+		weir_span_begin(span, ctx, kind, name);
+}
+#define weir_span_begin(...) weir_span_begin_(__VA_ARGS__)
 WEIR_API void weir_span_begin_opts(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, const char *name,
                                    const struct weir_span_options *options);
 
@@ -85,7 +95,7 @@ WEIR_API int weir_span_inject_text(const struct weir_span *span, char *buf, size
 
 /* Ends it, and gives its duration in ns; 0 where no clock was read (unsampled, not timed, not the context's first). _record puts
  * the duration into a histogram, with the span as its exemplar where it is sampled; of a span without a duration nothing is
- * recorded, and counted (untimed). A second end is harmless, gives 0, and is counted.
+ * recorded, and counted (untimed). Labels that a context fills are the span's context's. A second end is harmless, gives 0, and is counted.
  * Threads: any, one at a time. Signals: safe. Blocks: no, after a thread's first use. Allocates: no, likewise. Owns: the span's
  * memory is free again. Errors: none; a span that finds no room is dropped and counted. Units: ns. */
 WEIR_API uint64_t weir_span_end(struct weir_span *span);
@@ -106,20 +116,23 @@ WEIR_INLINE_ uint64_t weir_span_end_(struct weir_span *span)
 WEIR_API uint64_t weir_span_end_at(struct weir_span *span, uint64_t end_ns);
 WEIR_API uint64_t weir_span_end_record(struct weir_span *span, const struct weir_histogram *h);
 WEIR_API uint64_t weir_span_end_record_series(struct weir_span *span, struct weir_histogram_series s);
+WEIR_API uint64_t weir_span_end_record_values(struct weir_span *span, const struct weir_histogram *h, WEIR_VALUES_);
 WEIR_API uint64_t weir_span_end_record_v1_(struct weir_span *span, const struct weir_histogram *h, struct weir_labels_ l);
 WEIR_INLINE_ const struct weir_histogram *weir_span_unlabelled_(const struct weir_histogram *h)
 {
-	WEIR_CHECK_(h, 0u, !=);
+	WEIR_CHECK_CTX_(h, 0u);
 	return h;
 }
 #define weir_span_end_record(span, h) weir_span_end_record((span), weir_span_unlabelled_(h))
-WEIR_WITH_(uint64_t, weir_span_end_record_with_, weir_histogram, h,
-           (struct weir_span * span, const struct weir_histogram *h, struct weir_labels_ l),
-           return weir_span_end_record_v1_(span, h, l))
+WEIR_INLINE_ uint64_t weir_span_end_record_with_(struct weir_span *span, const struct weir_histogram *h, struct weir_labels_ l)
+{
+	WEIR_CHECK_CTX_(h, l.n_);
+	return weir_span_end_record_v1_(span, h, l);
+}
 #define weir_span_end_record_with(span, h, ...) weir_span_end_record_with_((span), (h), WEIR_LABELS_(__VA_ARGS__))
 
 /* Records for a request: the context's innermost sampled span becomes the exemplar; ctx NULL is the current one. The context,
- * then as many label values as there are label names, if any:
+ * then as many label values as there are label names, if any, but those that the context fills (WEIR_CLAIM):
  *   weir_counter_add_ctx(&requests, 1, ctx, "GET", "200"); weir_histogram_record_ctx(&size, n, WEIR_CURRENT);
  * As weir_histogram_record_values and weir_counter_add_values. */
 WEIR_API void weir_histogram_series_record_ctx(struct weir_histogram_series s, uint64_t v, const struct weir_ctx *ctx);
@@ -133,7 +146,7 @@ WEIR_API void weir_histogram_record_ctx_v1_(const struct weir_histogram *h, uint
 	WEIR_INLINE_ void name##_ctx_(const struct type *i, uint64_t number, const struct weir_ctx *ctx, struct weir_labels_ l) \
 	{                                                                                                              \
 		l.n_--;                                                                                                \
-		WEIR_CHECK_(i, l.n_, !=);                                                                              \
+		WEIR_CHECK_CTX_(i, l.n_);                                                                              \
 		name##_ctx_v1_(i, number, ctx, l);                                                                     \
 	}
 WEIR_CTX_WITH_(weir_counter_add, weir_counter, c, n)

@@ -140,11 +140,12 @@ public:
 	void status(int http_status) { weir_ctx_set_status(&c_, http_status); }
 	void peer(const void *sockaddr, std::size_t size) { weir_ctx_set_peer(&c_, sockaddr, size); }
 	void slo(const weir_histogram &h) { weir_ctx_set_slo(&c_, &h); }
-	template <std::size_t N> void slo(const histogram<N> &h) { slo(*h.c()); }
+	template <std::size_t N, std::size_t Claims> void slo(const histogram<N, Claims> &h) { slo(*h.c()); }
 	template <class Put> void inject(Put put) const { weir_ctx_inject(&c_, detail::put<Put>, &put); }
 	template <class Put> void inject_response(Put put) const { weir_ctx_inject_response(&c_, detail::put<Put>, &put); }
 	weir_ids ids() const { return weir_ctx_ids(&c_); }
 	log_text log() const { return log_text(&c_); }
+	std::string_view claim(const char *name) const { return view(weir_ctx_get_claim(&c_, name)); } // data() is null: there is none
 	// The value in buf, without a NUL of its own where it fills it; nothing where there is none, or it does not fit.
 	template <std::size_t N> std::optional<std::string_view> baggage(const char *key, char (&buf)[N]) const
 	{
@@ -262,20 +263,21 @@ public:
 	__attribute__((always_inline)) std::chrono::nanoseconds end(const weir_histogram &h, const V &...labels)
 	{
 		static_assert((std::is_convertible_v<V, std::string_view> && ...), "weir: label values are text");
-		WEIR_CHECK_(&h, sizeof...(V), !=);
+		WEIR_CHECK_CTX_(&h, sizeof...(V));
 		if constexpr (sizeof...(V) == 0) {
 			return done(weir_span_end_record(&c_, &h));
 		} else {
 			const weir_str v[] = {str(labels)...};
-			return end(weir_histogram_values(&h, v, sizeof...(V)));
+			return done(weir_span_end_record_values(&c_, &h, v, sizeof...(V)));
 		}
 	}
-	template <std::size_t N, class... V> std::chrono::nanoseconds end(const histogram<N> &h, const V &...labels)
+	template <std::size_t N, std::size_t Claims, class... V>
+	std::chrono::nanoseconds end(const histogram<N, Claims> &h, const V &...labels)
 	{
-		if constexpr (N == 0 && sizeof...(V) == 0)
-			return done(weir_span_end_record(&c_, h.c()));
-		else
-			return end(h.with(labels...));
+		static_assert(sizeof...(V) == N - Claims, "weir: give as many label values as the instrument has label names");
+		static_assert((std::is_convertible_v<V, std::string_view> && ...), "weir: label values are text");
+		const weir_str v[N - Claims + 1] = {str(labels)...};
+		return done(weir_span_end_record_values(&c_, h.c(), v, N - Claims));
 	}
 
 private:

@@ -38,7 +38,9 @@ is "libweir-prometheus NEEDED" "$(dynamic libweir-prometheus.so NEEDED | sed -E 
 	"libc.so.6 libmicrohttpd.so libweir.so.0 libz.so "
 is "libweir-otlp NEEDED" "$(dynamic libweir-otlp.so NEEDED | sed -E 's/(libcurl.so|libprotobuf-c.so|libz.so)\.[0-9]+/\1/g')" \
 	"libc.so.6 libcurl.so libprotobuf-c.so libweir.so.0 libz.so "
-for name in libweir libweir-prometheus libweir-otlp; do
+is "libweir-jwt NEEDED" "$(dynamic libweir-jwt.so NEEDED | sed -E 's/(libcrypto.so|libjansson.so)\.[0-9]+/\1/g')" \
+	"libc.so.6 libcrypto.so libjansson.so libweir.so.0 "
+for name in libweir libweir-jwt libweir-prometheus libweir-otlp; do
 	library=$build/$name.so
 	segments=$(readelf -lW "$library")
 	flags=$(readelf -dW "$library" | grep FLAGS || true)

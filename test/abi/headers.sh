@@ -38,4 +38,27 @@ for header in $(find weir -name '*.h' | sort) $(find weir -name '*.hpp' | sort);
 		done
 	done
 done
+
+# What BPF programs include: compiled for them, with every function made, and no call, which their verifier would follow.
+{
+	echo 'typedef unsigned char uint8_t; typedef unsigned short uint16_t; typedef unsigned uint32_t; typedef int int32_t;'
+	echo 'typedef unsigned long long uint64_t;'
+	echo '#include <weir/abi/segment_read.h>'
+	echo 'uint64_t read_one(const void *base, uint32_t cell); uint64_t read_one(const void *base, uint32_t cell)'
+	echo '{ struct weir_segment_reader r; uint64_t v = 0, all[8];'
+	echo '  if (weir_segment_open(&r, base, 1u << 24) || !weir_segment_total(&r, cell, &v) || !weir_segment_totals(&r, cell, 8, all)) return 0;'
+	echo '  return weir_segment_quantile(all + 1, all, 6, 990000, &v) ? v : weir_segment_cell(&r, cell); }'
+} >"$scratch/bpf.c"
+name="BPF weir/abi/segment_read.h"
+if ! clang --print-targets 2>/dev/null | grep -q '^ *bpf '; then
+	echo "skip $name: clang has no such target"
+elif ! clang -target bpf -std=c11 $c -O2 -I"$root/include" -S -o "$scratch/bpf.s" "$scratch/bpf.c" 2>"$scratch/errors"; then
+	echo "not ok $name: $(head -n 3 "$scratch/errors" | tr '\n' ' ')"
+	failed=1
+elif grep -qE '^[[:space:]]*(call|callx) ' "$scratch/bpf.s"; then
+	echo "not ok $name: there is a call in it"
+	failed=1
+else
+	echo "ok $name"
+fi
 exit $failed

@@ -7,6 +7,8 @@ WEIR_COUNTER(hits, "hits_total", "Hits.");
 WEIR_GAUGE(depth, "queue_depth", "Depth.");
 WEIR_HISTOGRAM(sizes, WEIR_BUCKETS(WEIR_BYTES), "size_bytes", "Size.");
 WEIR_HISTOGRAM(routes, WEIR_LATENCY, "route_seconds", "Time.", "route");
+WEIR_COUNTER(by, "by_total", "By tenant.", "method", WEIR_CLAIM("tenant"));
+WEIR_HISTOGRAM(took, WEIR_LATENCY, "took_seconds", "Time.", WEIR_CLAIM("tenant"));
 void record(void);
 void begin(struct weir_span *span, struct weir_ctx *ctx);
 void end(struct weir_span *span);
@@ -21,6 +23,8 @@ void record(void)
 	weir_counter_add_ctx(&requests, 1, WEIR_CURRENT, "GET", "200");
 	weir_counter_add_ctx(&hits, 1, WEIR_CURRENT);
 	weir_histogram_record_ctx(&sizes, 1, weir_ctx_current());
+	weir_counter_add_ctx(&by, 1, WEIR_CURRENT, "GET");
+	weir_histogram_record_ctx(&took, 1, WEIR_CURRENT);
 }
 void begin(struct weir_span *span, struct weir_ctx *ctx) { weir_span_begin(span, ctx, WEIR_SERVER, "GET"); }
 void end(struct weir_span *span)
@@ -28,6 +32,7 @@ void end(struct weir_span *span)
 	weir_span_set_with(span, weir_attr_int("rows", 3), weir_attr_str("table", "orders"));
 	weir_span_end_record(span, &sizes);
 	weir_span_end_record_with(span, &routes, "/");
+	weir_span_end_record(span, &took);
 }
 #elif CASE == 1 /* a label value is missing */
 /* says: give as many label values as the instrument has label names */
@@ -117,4 +122,19 @@ void record(void) { weir_counter_add_ctx(&hits, 1, "GET"); }
 #elif CASE == 27 /* a counter is no histogram */
 /* says: incompatible pointer type | cannot convert | no known conversion */
 void record(void) { weir_histogram_record_ctx(&hits, 1, WEIR_CURRENT); }
+#elif CASE == 28 /* what the context fills is given too */
+/* says: give as many label values as the instrument has label names */
+void record(void) { weir_counter_add_ctx(&by, 1, WEIR_CURRENT, "GET", "acme"); }
+#elif CASE == 29 /* a label value missing beside what the context fills */
+/* says: give as many label values as the instrument has label names */
+void record(void) { weir_counter_add_ctx(&by, 1, WEIR_CURRENT); }
+#elif CASE == 30 /* a context fills a label, and there is none */
+/* says: a context fills some of these labels */
+void record(void) { weir_counter_add_with(&by, 1, "GET", "acme"); }
+#elif CASE == 31 /* nor has a handle one */
+/* says: a context fills some of these labels */
+void record(void) { weir_counter_series_add(weir_counter_with(&by, "GET", "acme"), 1); }
+#elif CASE == 32 /* a label value too many at the end */
+/* says: give as many label values as the instrument has label names */
+void end(struct weir_span *span) { weir_span_end_record_with(span, &took, "acme"); }
 #endif

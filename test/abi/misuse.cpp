@@ -5,6 +5,8 @@
 [[maybe_unused]] static weir::counter hits{"hits_total", "Hits."};
 [[maybe_unused]] static weir::histogram wait{weir::latency, "wait_seconds", "Time waited."};
 [[maybe_unused]] static weir::histogram answer{weir::latency, "answer_seconds", "Time to answer.", "route"};
+[[maybe_unused]] static weir::counter by{"by_total", "By tenant.", "method", weir::claim{WEIR_CLAIM("tenant")}};
+[[maybe_unused]] static weir::histogram took{weir::latency, "took_seconds", "Time.", weir::claim{WEIR_CLAIM("tenant")}};
 WEIR_HISTOGRAM(routes, WEIR_LATENCY, "route_seconds", "Time.", "route");
 void record();
 
@@ -25,6 +27,10 @@ void record()
 	span.end(routes, "/");
 	weir::span timed{"query"};
 	timed.end(answer, "/orders");
+	by.add_ctx(request.c(), 1, "GET");
+	took.record_ctx(nullptr, 1u);
+	weir::span last{request, "query"};
+	last.end(took);
 }
 #elif CASE == 1 // a negative value
 // says: record takes an unsigned integer
@@ -94,4 +100,10 @@ void record() { weir::span span{"query"}; span.end(hits); }
 #elif CASE == 21 // a span without a name
 // says: no matching function | no matching constructor
 void record() { weir::ctx request; weir::span span{request, WEIR_SERVER}; }
+#elif CASE == 22 // a context fills a label
+// says: a context fills some of these labels
+void record() { by.add(1, "GET", "acme"); }
+#elif CASE == 23 // what the context fills is given
+// says: give as many label values as the instrument has label names
+void record() { by.add_ctx(nullptr, 1, "GET", "acme"); }
 #endif

@@ -70,8 +70,10 @@ def exported(library):
 
 def main():
     headers = {str(h.relative_to(ROOT)) for h in (ROOT / "include").rglob("*.h")}
+    others = {"include/weir/jwt.h", "include/weir/otlp.h", "include/weir/prometheus.h"}
     libraries = [
-        ("libweir.so", "src/weir.map", headers - {PRIVATE, "include/weir/prometheus.h", "include/weir/otlp.h"}),
+        ("libweir.so", "src/weir.map", headers - others - {PRIVATE}),
+        ("libweir-jwt.so", "src/jwt/weir-jwt.map", {"include/weir/jwt.h"}),
         ("libweir-prometheus.so", "exporters/prometheus/weir-prometheus.map", {"include/weir/prometheus.h"}),
         ("libweir-otlp.so", "exporters/otlp/weir-otlp.map", {"include/weir/otlp.h"}),
     ]

@@ -203,6 +203,9 @@ static void measure_labels(const struct bench *b)
 
 /* ---- histograms: a slot by leading zeros, a byte, one compare, two adds ---- */
 
+/* Where one series is recorded into, one sum would be a chain: each add of a value waits for the one before. A sum a bucket is
+ * added up by who reads; it takes twice the cells. */
+
 enum { SLOTS_A_VALUE = 1920, BUCKETS_MAX = 255 };
 
 struct shape {
@@ -220,16 +223,17 @@ static void loop_record(void *arg, unsigned thread, uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t v = s->values[i % WORK_VALUES];
 		unsigned shift = ((unsigned)__builtin_clzll(v | 32) ^ 63u) - 5u; /* the leading bit */
-		uint64_t bucket = s->map[(shift << 5) + (v >> shift)], *cells = bench_floor_tls;
+		uint64_t bucket = s->map[(shift << 5) + (v >> shift)], *cell;
 
 		bucket += v > s->bounds[bucket];
-		bump(&cells[1 + bucket], 1);
-		bump(cells, v);
+		cell = &bench_floor_tls[2 * bucket];
+		bump(cell, 1);
+		bump(cell + 1, v);
 		bench_barrier();
 	}
 }
 
-/* Into many series in turn, so that no sum waits for the sum before. */
+/* Into many series in turn no sum waits for the sum before: one is enough. */
 static void loop_record_turns(void *arg, unsigned thread, uint64_t count)
 {
 	const struct shape *s = arg;
@@ -321,13 +325,17 @@ static uint64_t once_copy(void *arg)
 static uint64_t once_sum(void *arg)
 {
 	struct text *t = arg;
-	uint64_t began;
+	uint64_t *cells = t->cells, *sums = t->sums, began;
 
 	for (size_t i = 0; i < t->series; i++)
-		t->cells[i] += work_growth(i);
+		cells[i] += work_growth(i);
 	began = bench_now();
-	for (size_t i = 0; i < t->series; i++)
-		t->sums[i] = __atomic_load_n(&t->cells[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < t->series; i += 4) {
+		sums[i] = __atomic_load_n(&cells[i], __ATOMIC_RELAXED);
+		sums[i + 1] = __atomic_load_n(&cells[i + 1], __ATOMIC_RELAXED);
+		sums[i + 2] = __atomic_load_n(&cells[i + 2], __ATOMIC_RELAXED);
+		sums[i + 3] = __atomic_load_n(&cells[i + 3], __ATOMIC_RELAXED);
+	}
 	bench_barrier();
 	return bench_now() - began;
 }

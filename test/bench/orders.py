@@ -46,13 +46,15 @@ def cpu_of(pid):
 
 
 class Service:
-    def __init__(self, program, cpu, telemetry, log):
-        call = [program, "--listen", "127.0.0.1:0", "--slow-ppm", "0", "--fail-ppm", "0", "--threads", "2"]
-        self.metrics = None
-        if telemetry is not None:
-            self.metrics = free_port() if telemetry == "on" else None
-            call += ["--telemetry", telemetry, "--metrics", f"127.0.0.1:{self.metrics or 0}"]
+    """orders, started on one processor; address is where it listens. call: its options but these; environment: beside ours."""
+
+    def __init__(self, program, cpu, call, log, environment=None, metrics=None):
+        call = [program, "--listen", "127.0.0.1:0", "--slow-ppm", "0", "--fail-ppm", "0", "--threads", "2", *call]
+        self.metrics = metrics
+        if metrics is not None:
+            call += ["--metrics", f"127.0.0.1:{metrics}"]
         self.process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=log, text=True,
+                                        env={**os.environ, **(environment or {})},
                                         preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
         watch = threading.Timer(10, self.process.kill)
         watch.start()
@@ -112,7 +114,9 @@ def check_count(text, sent):
 
 def one_round(program, telemetry, cpus, seconds, log):
     """(the service's share of its processor, {row: value}) of one service in one round."""
-    service = Service(program, cpus[0], telemetry, log)
+    call = ["--telemetry", telemetry] if telemetry is not None else []
+    metrics = free_port() if telemetry == "on" else 0 if telemetry == "off" else None
+    service = Service(program, cpus[0], call, log, metrics=metrics)
     try:
         warm, _, _ = load(service.address, cpus[1], 1)
         if service.metrics:
@@ -133,21 +137,6 @@ def one_round(program, telemetry, cpus, seconds, log):
         }
     finally:
         service.stop()
-
-
-def measure_traces(build, cpus):
-    """The rows orders_traces_*: gateway and store with traces always on, and at ratio 0.1, every span received. Not measured
-    yet: says why, by what there is."""
-    service = os.path.join(build, "bin", "orders")
-    if not os.path.exists(service):
-        raise Skip(f"no orders in {build}/bin")
-    usage = subprocess.run([service, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10,
-                           check=False).stdout
-    if "--role" not in usage or "--otlp" not in usage:
-        raise Skip("orders has no --role and --otlp: it does not trace yet")
-    if len(cpus) < 2:
-        raise Skip("two processors are needed, one for gateway and store, one for the load")
-    raise Skip("the receiver that counts every span is not written yet")
 
 
 def measure(build, out, cpus, quick):

@@ -87,6 +87,7 @@ build_programs() {
 		"${c[@]}" "$here/weir_export.c" "$out/bench.o" -o "$out/weir_export" -lweir-prometheus -lweir-otlp -lweir "${link[@]}" &&
 		"${c[@]}" "$here/weir_span.c" "$out/bench.o" -o "$out/weir_span" -lweir "${link[@]}" &&
 		"${c[@]}" "$here/weir_drain.c" "$out/bench.o" -o "$out/weir_drain" -lweir-otlp -lweir "${link[@]}" &&
+		"${c[@]}" "$here/otlp_sink.c" -o "$out/otlp_sink" &&
 		"${c[@]}" "$here/idle.c" "$out/bench.o" -o "$out/idle" -pthread &&
 		"${c[@]}" -DBENCH_WEIR "$here/idle.c" "$out/bench.o" -o "$out/idle_weir" -lweir "${link[@]}" &&
 		"${c[@]}" -DBENCH_WEIR -DBENCH_ENDPOINT "$here/idle.c" "$out/bench.o" -o "$out/idle_endpoint" \
@@ -155,11 +156,17 @@ peer_rust() {
 		for crate in "${crates[@]}"; do skip "$crate" "it does not build"; done
 	fi
 }
-peer_cpp
-peer_otel_cpp
-peer_go client_golang
-peer_go opentelemetry-go
-peer_rust
+peers=$([ ${#rows[@]} = 0 ] && echo 1 || true)
+for row in "${rows[@]}"; do
+	[[ $row == orders_* ]] || peers=1 # no peer has a service of its own
+done
+if [ -n "$peers" ]; then
+	peer_cpp
+	peer_otel_cpp
+	peer_go client_golang
+	peer_go opentelemetry-go
+	peer_rust
+fi
 
 # ---- the rounds ----
 arguments=(--out "$out" --build "$build" --compiler "$("$cc" --version | head -n 1)")

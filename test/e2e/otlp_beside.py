@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A host that uses libcurl and its TLS itself, in four threads, beside weir-otlp (otlp_host.c): none of its transfers fails,
-whoever is set up first and whoever ends first; and no SIGPIPE comes to it when weir's connections are reset amid a write."""
+whoever is set up first and whoever ends first; and no SIGPIPE comes to it when weir's connections are reset amid a write.
+The same of a host that uses OpenSSL itself (otlp_openssl.c), up to exit() in each order."""
 import pathlib
 import socket
 import struct
@@ -109,7 +110,7 @@ class Resetting:
         self.listener.close()
 
 
-def reset_amid_writing(tls):
+def reset_amid_writing(tls, **env):
     with tempfile.TemporaryDirectory() as folder, otlp_server.Server("ok") as hosts:
         made = certificates(folder)
         context = None
@@ -120,7 +121,7 @@ def reset_amid_writing(tls):
         with Resetting(context) as weirs:
             url = f"{'https' if tls else 'http'}://127.0.0.1:{weirs.port}"
             said = run_host("host", hosts.url + "/own", patience_ms=1500, OTEL_EXPORTER_OTLP_ENDPOINT=url,
-                            OTEL_EXPORTER_OTLP_CERTIFICATE=made["ca"])
+                            OTEL_EXPORTER_OTLP_CERTIFICATE=made["ca"], **env)
             unharmed(said)
             same(weirs.resets > 3, True, f"{weirs.resets} resets:")
 
@@ -133,6 +134,42 @@ def no_sigpipe():
 @case
 def no_sigpipe_with_tls():
     reset_amid_writing(True)
+
+
+@case
+def the_default_sigpipe_ends_nobody():
+    """A host that has left SIGPIPE as it was: libcurl's and OpenSSL's writes to a connection that was reset."""
+    reset_amid_writing(False, HOST_SIGPIPE="default")
+    reset_amid_writing(True, HOST_SIGPIPE="default")
+
+
+# ---- a host with OpenSSL of its own ----------------------------------------------------------------------------------
+def with_openssl(ends):
+    program = BUILD / "test/otlp_openssl"
+    if not program.exists():
+        return "OpenSSL's headers are not here"
+    with tempfile.TemporaryDirectory() as folder:
+        made = certificates(folder)
+        with otlp_server.Server("ok", tls=made) as server:
+            env = {**clean_environment(), "OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_EXPORTER_OTLP_CERTIFICATE": made["ca"],
+                   "OTEL_BSP_SCHEDULE_DELAY": "5"}
+            for n, end in enumerate(ends):
+                done = subprocess.run([program, made["server"], made["server_key"], made["ca"], end], capture_output=True,
+                                      text=True, timeout=60, env=env)
+                same([done.returncode, "Sanitizer" in done.stderr], [0, False], f"{n} {end}: {done.stderr[-800:]}")
+            same(server.connections >= len(ends) // 2 and len(server.requests()) > 0, True, "it was busy:")
+    return None
+
+
+@case
+def openssl_before_during_and_after():
+    return with_openssl(["shutdown"] * 3)
+
+
+@case
+def openssl_at_exit():
+    """50 exits, in each order of the host's end, OpenSSL's and weir's, amid handshakes and requests."""
+    return with_openssl(["plain", "thread", "own", "early", "late"] * 10)
 
 
 if __name__ == "__main__":

@@ -87,13 +87,14 @@ static enum weir__otlp_signal signal_of(const char *name)
 
 static void offer(const char *name, size_t len, uint64_t group)
 {
-	uint8_t *bytes = malloc(len + 8);
+	struct weir__otlp_bytes bytes = {0};
 	int error;
 
 	number++;
-	for (size_t i = 0; bytes != NULL && i < len; i++)
-		bytes[i] = (uint8_t)(number >> i % 8 * 8);
-	error = weir__otlp_sender_offer(sender, signal_of(name), bytes, len, 10, group);
+	if (weir__otlp_room(&bytes, len))
+		for (size_t i = 0; i < len; i++)
+			*bytes.at++ = (uint8_t)(number >> i % 8 * 8);
+	error = weir__otlp_sender_offer(sender, signal_of(name), &bytes, 10, group);
 	printf("%s %llu\n", weir_error_name(error), (unsigned long long)number);
 }
 

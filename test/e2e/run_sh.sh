@@ -81,6 +81,19 @@ elif what == "trace":
     need("the slow answer", "slow answer (store.delay_ms=" in text)
     arrived = re.search(r"^the Collector has ([\d,]+) spans; the gateway could not deliver 0$", text, re.M)
     need("spans, none lost", arrived and number(arrived[1]) >= len(rows))
+elif what == "tenants":
+    rows = re.findall(r"^(tea|lamp|chair|anonymous) +([\d,]+) +([\d,]+) +([\d,]+) +[<>]? ?[\d.]+ m?s +[<>]? ?[\d.]+ m?s$", text, re.M)
+    need("three tenants, and who has no token", [r[0] for r in rows] == ["tea", "lamp", "chair", "anonymous"])
+    need("requests that were refused and others", all(number(r[3]) < number(r[1]) for r in rows[:3]))
+    need("of anonymous ones all refused", rows[3][1] == rows[3][3])
+elif what == "refusals":
+    rows = re.findall(r"^(\w+) +(4\d\d)  (tea|lamp|chair|anonymous) +([\d,]+)$", text, re.M)
+    for reason, code, tenant in (("bad_signature", "401", "anonymous"), ("expired", "401", "anonymous"), ("missing", "401", "anonymous"),
+                                 ("forbidden", "403", "tea"), ("header_missing", "400", "lamp")):
+        need(f"{reason} of {tenant}", any(r[:3] == (reason, code, tenant) and number(r[3]) > 0 for r in rows))
+elif what == "rotation":
+    found = re.search(r"^good requests by the first key ([\d,]+), by the second ([\d,]+); 0 of them refused, and every bad one for its reason$", text, re.M)
+    need("the rotation", found and number(found[1]) > 0 and number(found[2]) > 0)
 elif what == "prometheus":
     counts = re.search(r"^Prometheus has ([\d,]+) requests; orders counted ([\d,]+)\.", text, re.M)
     need("its count", counts and counts[1] == counts[2])
@@ -105,6 +118,17 @@ for what in requests latency slo cost where prometheus trace; do
 done
 ok leaves_nothing_behind left_behind
 
+# --tenants: the tables, a sum that is right, and the key rotated.
+out=$work.out/tenants
+code=0
+TMPDIR=$work examples/run.sh --seconds 2 --tenants --no-install >"$out" 2>&1 || code=$?
+[ $code -eq 0 ] || tail -20 "$out"
+ok tenants_end_with_0 test $code -eq 0
+ok tenants_table says tenants
+ok tenants_refusals says refusals
+ok tenants_rotation says rotation
+ok tenants_leave_nothing_behind left_behind
+
 # --keep: up until Ctrl-C, and then nothing is left.
 out=$work.out/keep
 keeps() {
@@ -112,7 +136,9 @@ keeps() {
 	import re, signal, subprocess, sys, time, urllib.request
 	with open(sys.argv[1], "w") as out:
 	    run = subprocess.Popen(["examples/run.sh", "--seconds", "1", "--telemetry", "off", "--keep", "--no-install"],
-	                           stdout=out, stderr=out, start_new_session=True)
+	                           stdout=out, stderr=out, start_new_session=True,
+	                           # who starts this in the background has it ignored, and bash leaves what is ignored
+	                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 	end, at = time.monotonic() + 120, None
 	while at is None and time.monotonic() < end and run.poll() is None:
 	    at = re.search(r"^orders answers at (http://127\S+?);?\s", open(sys.argv[1]).read(), re.M)
@@ -177,6 +203,7 @@ ok bad_arguments_are_refused refuses "$PATH" 'usage' --seconds 1 --frobnicate
 ok bad_seconds_are_refused refuses "$PATH" 'takes a number' --seconds 0
 ok off_with_prometheus_is_refused refuses "$PATH" 'nothing to scrape' --telemetry off --prometheus
 ok off_with_collector_is_refused refuses "$PATH" 'nothing to receive' --telemetry off --collector
+ok off_with_tenants_is_refused refuses "$PATH" 'nothing to tell tenants by' --telemetry off --tenants
 helps() {
 	examples/run.sh --help | grep -q -- --no-install
 }

@@ -74,6 +74,43 @@ def timeout():
 
 
 @case
+def timeout_is_counted():
+    """The server holds its answer: each attempt ends at the limit, is told, counted as one to be made again, and loses nothing."""
+    for variable, signal in (("OTEL_EXPORTER_OTLP_TIMEOUT", "traces"), ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "traces"),
+                             ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "metrics")):
+        with otlp_server.Server("delay", 5, times=2) as server:
+            other = "OTEL_TRACES_EXPORTER" if signal == "metrics" else "OTEL_METRICS_EXPORTER"
+            with Service(env={"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, variable: "200", other: "none"}) as s:
+                s.ask("requests 10")
+                began = time.monotonic()
+                same(s.flush(500), "WEIR_ETIMEOUT", variable)
+                same(s.flush(15000), "WEIR_OK", variable)
+                same(time.monotonic() - began < 4, True, "it did not wait for the answers:")
+                retries = [int(float(l.split()[-1])) for l in s.lines("weir_otlp_retries_total") if signal in l]
+                same([retries, s.lost(), "will be tried again: " in s.text()], [[2], 0, True], variable)
+            same(len({r["sha256"] for r in server.requests()[:3]}), 1, "the same, three times:")
+
+
+@case
+def timeout_of_zero_is_none():
+    with otlp_server.Server("delay", 2, times=1) as server:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_EXPORTER_OTLP_TIMEOUT": "0", "OTEL_METRICS_EXPORTER": "none"}
+        with Service(env=env) as s:
+            s.ask("requests 10")
+            same([s.flush(10000), s.lost(), len(server.requests())], ["WEIR_OK", 0, 1])
+
+
+@case
+def a_batchs_timeout_is_not_the_servers():
+    """OTEL_BSP_EXPORT_TIMEOUT is how long an exporter may take over a batch: weir-otlp takes it at once."""
+    with otlp_server.Server("delay", 0.5) as server:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_BSP_EXPORT_TIMEOUT": "1", "OTEL_METRICS_EXPORTER": "none"}
+        with Service(env=env) as s:
+            s.ask("requests 100")
+            same([s.flush(10000), s.lost(), s.status()["exports_failed"], len(server.spans())], ["WEIR_OK", 0, 0, 200])
+
+
+@case
 def what_is_refused():
     for variable, value, expected in (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "WEIR_EUNSUPPORTED"),
                                       ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "WEIR_EUNSUPPORTED"),
@@ -144,7 +181,7 @@ def queue():
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_SCHEDULE_DELAY": "60000",
                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64"}
         with Service(env=env, tick_ms=20) as s:
-            s.ask("callback 1500")  # nobody takes spans meanwhile
+            s.ask("exporter 1500")  # nobody takes spans meanwhile
             time.sleep(0.2)
             s.ask("requests 500")
             s.flush(20000)

@@ -8,7 +8,7 @@
  *   unload                                 spans, after its threads have ended
  *   requests N                             ok; N of them by this thread
  *   callback MS                            ok; one that takes so long (8 at most)
- *   exporter                               ok; a second one, of its own, which takes metrics each 20 ms
+ *   exporter [MS]                          ok; a second one, of its own, which takes metrics each 20 ms, and so long for it
  *   counts                                 spans=N requests=N taken=N sigpipes=N c0=N c1=N ...: callbacks' runs
  *   status                                 name=value ...
  *   lines NAME                             the metrics whose name begins so, then a dot
@@ -145,10 +145,10 @@ static int take_metrics(void *arg, const struct weir_snapshot *snapshot, uint64_
 {
 	struct weir_series series;
 
-	(void)arg;
 	(void)timeout_ns;
 	if (!weir_snapshot_find(snapshot, "service_requests_total", NULL, 0, &series))
 		return WEIR_ENOTFOUND;
+	usleep((useconds_t)(uintptr_t)arg * 1000);
 	add(&at.taken, 1);
 	return WEIR_OK;
 }
@@ -234,6 +234,7 @@ static void say_status(void)
 	SAY(dropped_spans_malformed);
 	SAY(exports_failed);
 	SAY(dropped_records);
+	SAY(callbacks_late);
 #undef SAY
 	puts("");
 }
@@ -325,9 +326,10 @@ static void new_callback(unsigned ms)
 	puts(weir_error_name(error));
 }
 
-static void new_exporter(void)
+static void new_exporter(uintptr_t ms)
 {
-	struct weir_exporter_options e = {.size = sizeof e, .name = "own", .interval_ns = WEIR_MS(20), .metrics = take_metrics};
+	struct weir_exporter_options e = {.size = sizeof e, .name = "own", .interval_ns = WEIR_MS(20), .metrics = take_metrics,
+	                                  .arg = (void *)ms};
 	struct weir_exporter *exporter;
 
 	puts(weir_error_name(weir_exporter_new(&exporter, &e)));
@@ -356,8 +358,8 @@ static bool obey(char *line)
 		puts("ok");
 	} else if (sscanf(line, "callback %llu", &a) == 1) {
 		new_callback((unsigned)a);
-	} else if (strcmp(word, "exporter") == 0) {
-		new_exporter();
+	} else if (sscanf(line, "exporter %llu", &a) == 1 || strcmp(line, "exporter") == 0) {
+		new_exporter((uintptr_t)a);
 	} else if (strcmp(word, "counts") == 0) {
 		say_counts();
 	} else if (strcmp(word, "status") == 0) {

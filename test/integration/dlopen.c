@@ -163,6 +163,49 @@ static void callbacks_that_register_end_with_their_module(void)
 	unload_while_callbacks_run(true);
 }
 
+static int count_export(void *arg, const struct weir_snapshot *snapshot, uint64_t timeout_ns)
+{
+	(void)snapshot;
+	(void)timeout_ns;
+	__atomic_fetch_add((uint32_t *)arg, 1, __ATOMIC_RELEASE);
+	return WEIR_OK;
+}
+
+static uint32_t exports;
+
+static void *unload_here(void *arg)
+{
+	unload(arg);
+	return NULL;
+}
+
+static void who_unloads_waits_for_a_callback_and_exporters_do_not(void)
+{
+	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(1)};
+	struct weir_exporter_options e = {
+	    .size = sizeof e, .interval_ns = WEIR_MS(1), .metrics = count_export, .arg = &exports};
+	struct weir_exporter *exporter;
+	static uint32_t runs;
+	char path[PATH_MAX + 64];
+	struct loaded l;
+	pthread_t thread;
+	uint32_t seen;
+
+	EQUAL_INT(weir_init(&o), WEIR_OK);
+	EQUAL_INT(weir_exporter_new(&exporter, &e), WEIR_OK);
+	plugin_path(path, "libdlopen_plugin.so");
+	load(&l, path);
+	EQUAL_INT(l.plugin->start_callback(&runs, 999999, false), WEIR_OK);
+	sleep_ms(50); /* it is at it, for a second */
+	thread_start(&thread, unload_here, &l, 0);
+	seen = runs_of(&exports);
+	WITHIN_MS(5000, runs_of(&exports) > seen + 5);
+	EQUAL(runs_of(&runs), 0);
+	pthread_join(thread, NULL);
+	EQUAL(runs_of(&runs), 1);
+	EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
+}
+
 /* ---- others record meanwhile ---- */
 
 static bool stop;
@@ -295,6 +338,7 @@ CASES({"counters_outlive_their_module", counters_outlive_their_module, 30},
       {"two_modules_with_the_same_instruments", two_modules_with_the_same_instruments, 20},
       {"callbacks_end_with_their_module", callbacks_end_with_their_module, 30},
       {"callbacks_that_register_end_with_their_module", callbacks_that_register_end_with_their_module, 30},
+      {"who_unloads_waits_for_a_callback_and_exporters_do_not", who_unloads_waits_for_a_callback_and_exporters_do_not, 30},
       {"handles_are_used_while_their_module_goes", handles_are_used_while_their_module_goes, 30},
       {"a_module_with_its_own_copy", a_module_with_its_own_copy, 20}, {"exit_victim", exit_victim, 0},
       {"exit_with_modules_loaded", exit_with_modules_loaded, 60})

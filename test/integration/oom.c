@@ -23,6 +23,7 @@ CASES({"every_allocation_fails_once", without_sanitizers_only, 10})
 
 WEIR_COUNTER(adds, "oom_adds_total", "Adds.");
 WEIR_COUNTER(labelled, "oom_labelled_total", "Adds by label.", "k");
+WEIR_COUNTER(claimed, "oom_claimed_total", "A label that the context fills.", "k", WEIR_CLAIM("tenant"));
 WEIR_GAUGE(gauge, "oom_gauge", "A level.");
 WEIR_HISTOGRAM(times, WEIR_LATENCY_SLO(990000, WEIR_MS(10)), "oom_times_seconds", "Times.");
 WEIR_HISTOGRAM(sizes, WEIR_BUCKETS(WEIR_BYTES, WEIR_RANGE(16, WEIR_MIB(64))), "oom_sizes_bytes", "Sizes.", "k");
@@ -43,7 +44,8 @@ static void record_all(int n)
 	weir_gauge_add(&gauge, 1);
 	weir_histogram_record(&times, WEIR_MS(1));
 	weir_histogram_record_with(&sizes, 100, "x");
-	offered += 5;
+	weir_counter_add_ctx(&claimed, 1, WEIR_CURRENT, n % 2 != 0 ? "x" : "y");
+	offered += 6;
 }
 
 static void *record_in_thread(void *arg)

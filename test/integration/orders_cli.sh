@@ -53,7 +53,9 @@ bad = [["--listen"], ["--listen", "8080"], ["--listen", "127.0.0.1:"], ["--liste
        ["--verbose", "1"], ["stray"], ["--threads=2"], ["--role", "queue"], ["--role", ""], ["--role"], ["--store", "127.0.0.1:80"],
        ["--store", "https://127.0.0.1:80"], ["--store", "http://127.0.0.1"], ["--store", "http://127.0.0.1:0"],
        ["--store", "http://127.0.0.1:80/path"], ["--store", "http://" + "h" * 90 + ":80"], ["--rate", "-1"], ["--rate", "1000001"],
-       ["--otlp", ""], ["--access-log", ""]]
+       ["--otlp", ""], ["--access-log", ""], ["--jwks", ""], ["--issuer", "me"], ["--audience", "x"], ["--require-header", "X"],
+       ["--tenants", "5"], ["--tenant-idle", "5"], ["--jwks", "x", "--tenants", "0"], ["--jwks", "x", "--tenants", "1001"],
+       ["--jwks", "x", "--role", "store"]]
 for program in ("orders", "orders-bare"):
     report.case(f"orders_cli.{program}_bad_arguments", lambda: [refused(program, args) for args in bad])
 
@@ -61,7 +63,7 @@ for program in ("orders", "orders-bare"):
 def helps():
     got = subprocess.run([f"{BUILD}/bin/orders", "--help"], capture_output=True, timeout=10)
     equal((got.returncode, got.stderr), (0, b""), "code and standard error")
-    for option in (b"--role", b"--store", b"--rate", b"--otlp", b"--access-log", b"--listen", b"--metrics", b"--telemetry", b"--threads", b"--slow-ppm", b"--fail-ppm"):
+    for option in (b"--jwks", b"--issuer", b"--audience", b"--require-header", b"--tenants", b"--tenant-idle", b"--role", b"--store", b"--rate", b"--otlp", b"--access-log", b"--listen", b"--metrics", b"--telemetry", b"--threads", b"--slow-ppm", b"--fail-ppm"):
         if option not in got.stdout:
             raise AssertionError(f"{option} is missing")
 

@@ -29,6 +29,7 @@ WEIR_HISTOGRAM(times_by, WEIR_LATENCY, "strict_times_by_seconds", "Times by labe
 WEIR_INFO(info, "strict_facts_info", "Facts.", "k");
 WEIR_COUNTER(capped, "strict_capped_total", "More values than the cap.", "k");
 WEIR_COUNTER(refused, "strict refused", "Not a name.");
+WEIR_COUNTER(claimed, "strict_claimed_total", "A label that the context fills, if it says anything.", "k", WEIR_CLAIM("tenant"));
 WEIR_COUNTER(values_by, "strict_values_total", "Values with a length.", "k");
 WEIR_HISTOGRAM(timed, WEIR_LATENCY, "strict_timed_seconds", "A stopwatch's.");
 
@@ -126,6 +127,7 @@ static void each_call(uint64_t i)
 	weir_counter_add_values(&values_by, 1, NULL, &value, 1);
 	weir_histogram_record_values(&times_by, i, NULL, &value, 1);
 	weir_counter_add_with(&capped, 1, over[i % (CAP + 4)]);
+	weir_counter_add_ctx(&claimed, 1, WEIR_CURRENT, i % 2 != 0 ? "x" : "y");
 	/* what is dropped and counted makes no call either */
 	weir_counter_add(&refused, 1);
 	weir_counter_series_add(empty, 1);

@@ -21,6 +21,7 @@ WEIR_COUNTER(plain, "seg_plain_total", "Plain.");
 WEIR_COUNTER(labelled, "seg_labelled_total", "Labelled.", "a", "b");
 WEIR_UPDOWN(updown, "seg_updown", "Up and down.");
 WEIR_GAUGE(gauge, "seg_gauge", "Gauge.");
+WEIR_COUNTER(claimed, "seg_claimed_total", "A label that the context fills.", "a", WEIR_CLAIM("tenant"));
 WEIR_HISTOGRAM(histogram, WEIR_BUCKETS(WEIR_BYTES, WEIR_SLO(990000, 100), WEIR_BOUNDS(10, 1000)), "seg_bytes", "Bytes.");
 
 /* One block: the trailing counter, some between, then the leading one. Its writer adds to the leading one first. */
@@ -35,6 +36,7 @@ static void *work(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		weir_counter_add(&plain, 1);
 		weir_counter_add_with(&labelled, 2, n % 2 ? "odd" : "even", "x");
+		weir_counter_add_ctx(&claimed, 3, WEIR_CURRENT, "x");
 		weir_updown_add(&updown, -1);
 		weir_histogram_record(&histogram, (uint64_t)(i % 200));
 	}
@@ -257,6 +259,7 @@ int main(int argc, char **argv)
 	expect(text, "seg_plain_total{} value 6000 ", "segment_counter");
 	expect(text, "seg_labelled_total{even|x} value 6000 ", "segment_labels_even");
 	expect(text, "seg_labelled_total{odd|x} value 6000 ", "segment_labels_odd");
+	expect(text, "seg_claimed_total{x|} value 18000 ", "segment_claims");
 	expect(text, "seg_updown{} value -6000 ", "segment_updown");
 	expect(text, "seg_gauge{} value -42 ", "segment_gauge");
 	/* values 0..199, five times a thread: 11 of them to 10, 90 to the SLO's 100, 99 to 1000 */

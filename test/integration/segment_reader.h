@@ -177,11 +177,18 @@ static inline void reader_series_one(const struct reader *r, const void *record,
 	struct reader_walk *walk = arg;
 	const struct weir_segment_series *s = record;
 	struct reader_series found = {0};
-	const uint32_t *values;
-	size_t used = 0;
+	const uint32_t *values, *turn = NULL;
+	size_t used = 0, head = s->type == WEIR_RECORD_CLAIM_SERIES ? sizeof(struct weir_segment_claim_series) : sizeof *s;
+	uint32_t before = 0;
 
-	if (bytes < sizeof *s || s->values_count > (bytes - sizeof *s) / 4 || walk->budget == 0)
+	if (bytes < head || s->values_count > (bytes - head) / 4 || walk->budget == 0)
 		return;
+	if (s->type == WEIR_RECORD_CLAIM_SERIES) {
+		turn = &((const struct weir_segment_claim_series *)record)->turn;
+		before = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
+		if (before % 2 == 0) /* it rests */
+			return;
+	}
 	walk->budget--;
 	walk->instrument = NULL;
 	walk->id = s->instrument;
@@ -191,7 +198,7 @@ static inline void reader_series_one(const struct reader *r, const void *record,
 	found.instrument = walk->instrument;
 	found.name = reader_string(r, walk->instrument->name, &found.name_len);
 	found.overflow = s->flags & 1;
-	values = (const uint32_t *)(const void *)(s + 1);
+	values = (const uint32_t *)(const void *)((const uint8_t *)record + head);
 	for (uint32_t k = 0; k < s->values_count; k++) {
 		uint32_t len;
 		const char *text = reader_string(r, values[k], &len);
@@ -210,7 +217,9 @@ static inline void reader_series_one(const struct reader *r, const void *record,
 	} else {
 		found.value = reader_cell(r, s->cell);
 	}
-	walk->found(walk->arg, &found);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (turn == NULL || __atomic_load_n(turn, __ATOMIC_RELAXED) == before)
+		walk->found(walk->arg, &found);
 }
 
 static inline void reader_sums(const struct reader *r, uint32_t most, reader_found *found, void *arg)
@@ -218,6 +227,7 @@ static inline void reader_sums(const struct reader *r, uint32_t most, reader_fou
 	struct reader_walk walk = {.found = found, .arg = arg, .budget = most};
 
 	reader_records(r, WEIR_RECORD_SERIES, reader_series_one, &walk);
+	reader_records(r, WEIR_RECORD_CLAIM_SERIES, reader_series_one, &walk);
 }
 
 #endif

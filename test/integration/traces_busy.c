@@ -75,6 +75,44 @@ static void the_newest_are_dropped_while_it_is_busy(void)
 	EQUAL(s.closed, 1);
 }
 
+static void *take_soon(void *arg)
+{
+	struct sink *s = arg;
+	uint64_t batches = GET(s->batches);
+
+	WITHIN_MS(10000, GET(s->batches) > batches + 3); /* it is asked again and again */
+	SET(s->answer, WEIR_OK);
+	return NULL;
+}
+
+/* It has no flush, and cannot be told to make room: it is asked again, for half of the time. */
+static void a_busy_one_without_flush_is_asked_again(void)
+{
+	struct sink busy = {.answer = WEIR_ELIMIT}, other = {.answer = WEIR_OK};
+	pthread_t thread;
+	uint64_t began, asked;
+
+	traces_start(QUEUE, 0, NULL);
+	sink_open_with(&busy, NULL);
+	sink_open(&other, NULL, NULL);
+	end_many(20);
+	began = now_ns();
+	CHECK(weir_flush(WEIR_S(1)) == WEIR_ETIMEOUT);
+	CHECK(now_ns() - began >= WEIR_MS(450) && now_ns() - began < WEIR_S(10));
+	EQUAL(GET(other.flushes), 1); /* who comes behind it has its turn, in time */
+	EQUAL(GET(other.spans), 20);
+	asked = GET(busy.batches);
+	AT_MOST(asked, 1000); /* with pauses */
+	CHECK(asked > 10);
+	EQUAL(traces_expect(20).dropped_spans, 0);
+	thread_start(&thread, take_soon, &busy, 0);
+	EQUAL_INT(weir_flush(WEIR_S(20)), WEIR_OK);
+	pthread_join(thread, NULL);
+	EQUAL(busy.spans, 20);
+	EQUAL(traces_expect(20).spans_exported, 20);
+	EQUAL_INT(weir_shutdown(WEIR_S(20)), WEIR_OK);
+}
+
 static void one_that_fails_is_counted(void)
 {
 	struct sink bad = {.answer = WEIR_EIO}, worse = {.answer = WEIR_EINVAL}, good = {.answer = WEIR_OK};
@@ -103,6 +141,36 @@ static void one_that_fails_is_counted(void)
 	EQUAL(status.dropped_spans_export, 500);
 	EQUAL(good.spans, 300);
 	EQUAL(good.flushes, 2);
+}
+
+static void the_environment_says_how_long_a_batch_may_take(void)
+{
+	struct sink s = {.answer = WEIR_OK}, later = {.answer = WEIR_OK};
+
+	setenv("OTEL_BSP_EXPORT_TIMEOUT", "1500", 1);
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "10", 1);
+	traces_start(QUEUE, 0, NULL);
+	sink_open(&s, NULL, NULL);
+	end_many(10);
+	WITHIN_MS(20000, GET(s.spans) == 10);
+	EQUAL(GET(s.told_ns), WEIR_MS(1500));
+	for (int tries = 0; tries < 5; tries++) { /* at a flush, no longer than that has */
+		SET(s.told_ns, 0);
+		end_many(10);
+		weir_flush(WEIR_MS(300));
+		if (GET(s.told_ns) <= WEIR_MS(300) && GET(s.told_ns) != 0)
+			break;
+		CHECK(tries < 4);
+	}
+	EQUAL_INT(weir_flush(WEIR_S(20)), WEIR_OK);
+	EQUAL(traces_status().dropped_spans, 0);
+	EQUAL_INT(weir_shutdown(WEIR_S(20)), WEIR_OK);
+	unsetenv("OTEL_BSP_EXPORT_TIMEOUT");
+	traces_start(QUEUE, 0, NULL);
+	sink_open(&later, NULL, NULL);
+	end_many(10);
+	WITHIN_MS(20000, GET(later.told_ns) != 0);
+	EQUAL(GET(later.told_ns), WEIR_S(30));
 }
 
 static void two_both_get_everything(void)
@@ -184,6 +252,43 @@ static void what_a_stuck_one_leaves_at_shutdown(void)
 	EQUAL(next.closed, 1);
 }
 
+/* Whoever joins between two ticks, however long those are apart, gets spans at once. */
+static void the_first_one_need_not_wait_for_a_tick(void)
+{
+	struct weir_options o = {.size = sizeof o, .no_process = true, .tick_ns = WEIR_S(3600)};
+	struct sink s = {.answer = WEIR_OK};
+
+	EQUAL_INT(weir_init(&o), WEIR_OK);
+	sleep_ms(100); /* its thread has gone to sleep */
+	sink_open(&s, NULL, NULL);
+	end_many(1500); /* a batch is 512; its first time may come amid them */
+	WITHIN_MS(20000, GET(s.spans) >= 512);
+	EQUAL_INT(weir_shutdown(WEIR_S(20)), WEIR_OK);
+	EQUAL(s.spans, 1500);
+}
+
+/* What is over a whole batch waits for its time, or for the next. */
+static void whole_batches_alone_go_before_their_time(void)
+{
+	struct sink s = {.answer = WEIR_OK};
+
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000", 1);
+	traces_start(QUEUE, 0, NULL);
+	sink_open(&s, NULL, NULL);
+	EQUAL_INT(weir_flush(WEIR_S(20)), WEIR_OK); /* its first time is over */
+	end_many(600); /* a batch is 512 */
+	WITHIN_MS(20000, GET(s.spans) >= 512);
+	sleep_ms(100);
+	EQUAL(GET(s.spans), 512);
+	end_many(500);
+	WITHIN_MS(20000, GET(s.spans) >= 1024);
+	EQUAL(GET(s.batches), 2);
+	EQUAL_INT(weir_flush(WEIR_S(20)), WEIR_OK);
+	EQUAL(s.spans, 1100);
+	unsetenv("OTEL_BSP_SCHEDULE_DELAY");
+	EQUAL_INT(weir_shutdown(WEIR_S(20)), WEIR_OK);
+}
+
 /* ---- no thread of weir's ---- */
 
 static void pumped(void)
@@ -215,6 +320,10 @@ static void pumped(void)
 
 CASES({"not_now_is_offered_again", not_now_is_offered_again, 60},
       {"the_newest_are_dropped_while_it_is_busy", the_newest_are_dropped_while_it_is_busy, 60},
-      {"one_that_fails_is_counted", one_that_fails_is_counted, 60}, {"two_both_get_everything", two_both_get_everything, 60},
+      {"a_busy_one_without_flush_is_asked_again", a_busy_one_without_flush_is_asked_again, 60},
+      {"one_that_fails_is_counted", one_that_fails_is_counted, 60},
+      {"the_environment_says_how_long_a_batch_may_take", the_environment_says_how_long_a_batch_may_take, 60}, {"two_both_get_everything", two_both_get_everything, 60},
       {"a_stuck_one_and_the_deadline", a_stuck_one_and_the_deadline, 60},
-      {"what_a_stuck_one_leaves_at_shutdown", what_a_stuck_one_leaves_at_shutdown, 60}, {"pumped", pumped, 60})
+      {"what_a_stuck_one_leaves_at_shutdown", what_a_stuck_one_leaves_at_shutdown, 60},
+      {"the_first_one_need_not_wait_for_a_tick", the_first_one_need_not_wait_for_a_tick, 60},
+      {"whole_batches_alone_go_before_their_time", whole_batches_alone_go_before_their_time, 60}, {"pumped", pumped, 60})

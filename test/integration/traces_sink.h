@@ -14,6 +14,7 @@
 struct sink {
 	uint64_t spans, batches, closed, flushes; /* spans: of batches that it took */
 	uint64_t offered;                         /* spans of all batches */
+	uint64_t told_ns;                         /* the time that it was given for the newest */
 	int answer;
 	uint32_t hold, inside; /* hold: it stays inside until that is 0 */
 	void (*each)(void *arg, const struct weir_ended *e); /* of batches that it takes */
@@ -28,7 +29,7 @@ static inline int sink_spans(void *arg, struct weir_batch *batch, uint64_t timeo
 	uint64_t count = 0;
 	int answer = GET(s->answer);
 
-	(void)timeout_ns;
+	SET(s->told_ns, timeout_ns);
 	CHECK(GET(s->closed) == 0);
 	SET(s->inside, 1u);
 	for (uint64_t until = now_ns() + WEIR_S(30); GET(s->hold) != 0 && now_ns() < until;)
@@ -59,14 +60,19 @@ static inline void sink_closed(void *arg)
 	COUNT_UP(((struct sink *)arg)->closed, 1);
 }
 
-static inline void sink_open(struct sink *s, void (*each)(void *arg, const struct weir_ended *e), void *arg)
+static inline void sink_open_with(struct sink *s, int (*flush)(void *arg, uint64_t timeout_ns))
 {
-	struct weir_exporter_options o = {.size = sizeof o, .name = "sink", .arg = s, .spans = sink_spans, .flush = sink_flush,
+	struct weir_exporter_options o = {.size = sizeof o, .name = "sink", .arg = s, .spans = sink_spans, .flush = flush,
 	                                  .closed = sink_closed};
 
+	EQUAL_INT(weir_exporter_new(&s->exporter, &o), WEIR_OK);
+}
+
+static inline void sink_open(struct sink *s, void (*each)(void *arg, const struct weir_ended *e), void *arg)
+{
 	s->each = each;
 	s->arg = arg;
-	EQUAL_INT(weir_exporter_new(&s->exporter, &o), WEIR_OK);
+	sink_open_with(s, sink_flush);
 }
 
 static inline void traces_start(uint32_t queue, uint64_t bytes, const struct weir_sampling *sampling)

@@ -49,7 +49,7 @@ is "the top level" \
 # The presets that the tests do not run are built as far as the libraries.
 for preset in dev coverage; do
 	works "preset $preset configures" cmake --preset $preset -B "$scratch/$preset"
-	works "preset $preset builds the libraries" cmake --build "$scratch/$preset" --target weir weir_static weir_prometheus
+	works "preset $preset builds the libraries" cmake --build "$scratch/$preset" --target weir weir_static weir_jwt weir_prometheus
 done
 works "clang, shared only: configures" cmake -S . -B "$scratch/clang" -G Ninja -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON \
 	-DWEIR_TESTS=OFF -DWEIR_EXAMPLES=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=ON -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined

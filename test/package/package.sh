@@ -38,7 +38,7 @@ never()
 # ---- a copy elsewhere: everything below works in the moved prefix -------------------------------------------------------
 sources=$scratch/sources moved=$scratch/moved/deep/prefix
 mkdir -p "$sources" "${moved%/*}"
-cp "$root"/examples/hello.c "$root"/examples/hello.cpp "$here/alone.c" "$here/ship.c" "$sources"
+cp "$root"/examples/hello.c "$root"/examples/hello.cpp "$here/alone.c" "$here/ship.c" "$here/verify.c" "$sources"
 cp -a "$prefix" "$moved"
 pc=$(cd "$moved" && find . -name weir.pc)
 libdir=$(cd "$moved/${pc%/*}/.." && pwd)
@@ -62,15 +62,23 @@ layout()
 	wanted=$(cd "$root/include" && find weir -type f ! -name private.h | sort)
 	found=$(cd "$moved/include" && find . -type f | sed 's,^\./,,' | sort)
 	diff <(echo "$wanted") <(echo "$found")
-	for name in weir weir-prometheus weir-otlp; do
+	for name in weir weir-jwt weir-prometheus weir-otlp; do
 		test -L "$libdir/lib$name.so"
 		test -L "$libdir/lib$name.so.0"
 		test -f "$libdir/lib$name.a"
 		test -f "$libdir/pkgconfig/$name.pc"
 	done
 	found=$(find "$moved" -type f ! -path '*/include/*')
-	never grep -vE '/lib(weir|weir-prometheus|weir-otlp)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$|/man/man(3/weir(-prometheus|-otlp|-span)?\.3|5/weir-segment\.5)$' <<<"$found"
+	never grep -vE '/lib(weir|weir-jwt|weir-prometheus|weir-otlp)\.(a|so\.[0-9.]+)$|\.pc$|\.cmake$|/man/man(1/weir(-jwt)?\.1|3/weir(-jwt|-prometheus|-otlp|-span)?\.3|5/weir-segment\.5)$|/bin/weir$|/bash-completion/completions/weir$' <<<"$found"
 	test -f "$moved/share/man/man3/weir.3"
+	test -f "$moved/share/man/man1/weir.1"
+}
+command_runs() # installed, with the libraries beside it
+{
+	[ "$(LD_LIBRARY_PATH=$libdir "$moved/bin/weir" --version)" = "weir $(pkg --modversion weir)" ]
+	LD_LIBRARY_PATH=$libdir "$moved/bin/weir" jwt keygen --alg ES256 | grep -q '"kty": "EC"'
+	never grep -E 'RPATH|RUNPATH' <<<"$(readelf -dW "$moved/bin/weir")"
+	bash -n "$moved/share/bash-completion/completions/weir"
 }
 no_paths() # no file of the package knows where it was built or first installed
 {
@@ -93,6 +101,7 @@ private_libs() # third parties stand in Libs.private alone
 }
 check "layout" layout
 check "knows no path" no_paths
+check "the command weir" command_runs
 check "pkg-config's fields" private_libs
 
 # ---- pkg-config ----------------------------------------------------------------------------------------------------------
@@ -127,6 +136,7 @@ each() # NAME FLAGS...: C and C++, both packages, shared and static
 		check "$name pkg-config $form hello.cpp g++" one "$name" $form weir-prometheus hello.cpp g++ -std=c++17 "$@"
 		check "$name pkg-config $form alone.c gcc" one "$name" $form weir alone.c gcc -std=c11 "$@"
 		check "$name pkg-config $form ship.c gcc" one "$name" $form weir-otlp ship.c gcc -std=gnu11 -pthread "$@"
+		check "$name pkg-config $form verify.c gcc" one "$name" $form weir-jwt verify.c gcc -std=c11 "$@"
 	done
 	check "$name pkg-config full static alone.c gcc" one "$name" full weir alone.c gcc -std=c11 "$@"
 }
@@ -142,6 +152,7 @@ for form in shared archives; do
 		check "clang lld -flto $form $source" one lld $form weir-prometheus $source clang -std=c11 -O2 -fuse-ld=lld -flto
 	done
 	check "clang pkg-config $form ship.c" one clang $form weir-otlp ship.c clang -std=gnu11 -pthread -O2
+	check "clang pkg-config $form verify.c" one clang $form weir-jwt verify.c clang -std=c11 -O2
 	check "clang++ pkg-config $form hello.cpp" one clang $form weir-prometheus hello.cpp clang++ -std=c++20 -O2
 done
 
@@ -168,6 +179,7 @@ check "only archives: built, installed" archives_only
 check "only archives: pkg-config --static hello.c" static_as_it_is weir-prometheus hello.c gcc -std=c11
 check "only archives: pkg-config --static hello.cpp" static_as_it_is weir-prometheus hello.cpp g++ -std=c++17
 check "only archives: pkg-config --static ship.c" static_as_it_is weir-otlp ship.c gcc -std=gnu11
+check "only archives: pkg-config --static verify.c" static_as_it_is weir-jwt verify.c gcc -std=c11
 
 # ---- CMake -----------------------------------------------------------------------------------------------------------------
 by_find_package() # PREFIX ARCHIVES_ONLY FLAGS...
@@ -178,14 +190,15 @@ by_find_package() # PREFIX ARCHIVES_ONLY FLAGS...
 	cmake -S "$here/find_package" -B "$scratch/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$from" -DSOURCES="$sources" \
 		-DARCHIVES_ONLY="$only" "$@"
 	cmake --build "$scratch/consumer" -- --quiet
-	for program in hello_static hello_cpp_static alone_static ship_static; do
+	for program in hello_static hello_cpp_static alone_static ship_static verify_static; do
 		runs "$scratch/consumer/$program" static
 	done
 	if [ "$only" = ON ]; then
 		runs "$scratch/consumer/hello_plain" static
 		runs "$scratch/consumer/ship_plain" static
+		runs "$scratch/consumer/verify_plain" static
 	else
-		for program in hello hello_cpp alone ship; do
+		for program in hello hello_cpp alone ship verify; do
 			runs "$scratch/consumer/$program" shared
 		done
 	fi
@@ -198,7 +211,7 @@ embedded() # EXPECTED-TARGETS FLAGS...
 	cmake -S "$here/embedded" -B "$scratch/embedded" -G Ninja -DWEIR_SOURCE="$scratch/source" -DSOURCES="$sources" \
 		-DEXPECT="$expect" "$@"
 	cmake --build "$scratch/embedded" -- --quiet
-	for program in alone hello ship; do
+	for program in alone hello ship verify; do
 		LD_LIBRARY_PATH='' OTEL_EXPORTER_PROMETHEUS_HOST=127.0.0.1 OTEL_EXPORTER_PROMETHEUS_PORT=$port \
 			timeout 60 "$scratch/embedded/own/$program"
 	done
@@ -209,11 +222,18 @@ embedded() # EXPECTED-TARGETS FLAGS...
 # Only what a build needs: nothing of the tests may be missed.
 mkdir "$scratch/source"
 cp -r "$root"/CMakeLists.txt "$root"/cmake "$root"/include "$root"/src "$root"/exporters "$scratch/source"
-libraries="weir;weir_otlp;weir_otlp_static;weir_prometheus;weir_prometheus_static;weir_static"
+libraries="weir;weir_jwt;weir_jwt_static;weir_otlp;weir_otlp_static;weir_prometheus;weir_prometheus_static;weir_static"
+whole() # COMPILER...: weir's sources and the program in one, which the compiler sees through
+{
+	"$@" -std=gnu11 -fvisibility=hidden -I"$root/include" -I"$root/src" "$root"/src/*.c "$here/whole.c" -o "$scratch/program" -pthread
+	timeout 60 "$scratch/program"
+}
+check "weir and its host as one, gcc -O3 -flto" whole gcc -O3 -flto=auto
+check "weir and its host as one, clang lld -O3 -flto" whole clang -O3 -flto -fuse-ld=lld
 check "find_package, C and C++, shared and static" by_find_package "$moved" OFF -DCMAKE_BUILD_TYPE=Release
 check "find_package, -flto" by_find_package "$moved" OFF -DCMAKE_BUILD_TYPE=Release -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON
 check "find_package, only archives" by_find_package "$scratch/only" ON
 check "add_subdirectory" embedded "$libraries"
-check "add_subdirectory, BUILD_SHARED_LIBS=OFF" embedded "weir_otlp_static;weir_prometheus_static;weir_static" -DBUILD_SHARED_LIBS=OFF
+check "add_subdirectory, BUILD_SHARED_LIBS=OFF" embedded "weir_jwt_static;weir_otlp_static;weir_prometheus_static;weir_static" -DBUILD_SHARED_LIBS=OFF
 check "FetchContent from a local path" embedded "$libraries" -DFETCH=ON -DFETCHCONTENT_FULLY_DISCONNECTED=ON
 exit $failed

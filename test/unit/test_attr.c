@@ -424,28 +424,56 @@ static void short_copies_are_exact(void **state)
 		weir__copy(to + 1, from, len);
 		assert_memory_equal(to + 1, from, len);
 		assert_true(to[0] == '!' && to[len + 1] == '!');
+		memset(to, '!', sizeof to);
+		assert_int_equal(weir__copy_short(to + 1, from, len), len <= WEIR__SHORT);
+		if (len <= WEIR__SHORT)
+			assert_memory_equal(to + 1, from, len);
+		assert_true(to[0] == '!' && to[len <= WEIR__SHORT ? len + 1 : 1] == '!');
 	}
 }
 
 /* The short way puts what the long one does, or leaves it to it. */
 static void the_short_way_is_the_same(void **state)
 {
-	char a_bytes[700], b_bytes[700], text[600];
+	char text[600];
 
 	(void)state;
 	memset(text, 'x', sizeof text);
-	for (size_t len = 0; len < 600; len += 7)
-		for (uint32_t size = 0; size < 700; size += 31) {
-			struct weir__bytes a = {a_bytes, 3, size > 3 ? size : 3}, b = {b_bytes, 3, size > 3 ? size : 3};
+	for (size_t key_len = 0; key_len < 40; key_len++)
+		for (size_t len = 0; len < 40; len++) {
+			char a_bytes[700], b_bytes[3 + WEIR__SHORT_ENTRY + 1], *end;
+			struct weir__bytes a = {a_bytes, 3, sizeof a_bytes};
 			struct weir_attr attr = weir_attr_str_n("key", weir_str_n(text, len));
-			bool fits = weir__attr_put(&a, &attr);
-			uint32_t bytes = weir__attr_put_short(b.at, b.used, b.size, &attr, UINT32_MAX);
 
-			assert_int_equal(bytes != 0, fits);
-			assert_int_equal(a.used, b.used + bytes);
+			attr.key = weir_str_n(text + 600 - key_len, key_len);
+			memset(b_bytes, '!', sizeof b_bytes);
+			end = weir__attr_put_short(b_bytes + 3, &attr);
+			assert_int_equal(end != NULL, key_len != 0 && key_len <= WEIR__SHORT && len <= WEIR__SHORT);
+			assert_true(b_bytes[sizeof b_bytes - 1] == '!' && (end == NULL || *end == '!'));
+			if (end == NULL)
+				continue;
+			assert_true(weir__attr_put(&a, &attr));
+			assert_int_equal(end - b_bytes, a.used);
 			assert_memory_equal(a_bytes + 3, b_bytes + 3, a.used - 3);
-			assert_true(len <= 5 || weir__attr_put_short(b.at, b.used, b.size, &attr, 5) == 0);
 		}
+}
+
+static void the_short_way_leaves_what_is_no_text(void **state)
+{
+	char bytes[WEIR__SHORT_ENTRY];
+	struct weir_attr attr = weir_attr_int("key", 1);
+
+	(void)state;
+	assert_null(weir__attr_put_short(bytes, &attr));
+	attr = weir_attr_str_n("key", weir_str_n(NULL, 5));
+	assert_null(weir__attr_put_short(bytes, &attr));
+	attr = weir_attr_str("key", "value");
+	attr.key.ptr = NULL;
+	assert_null(weir__attr_put_short(bytes, &attr));
+	attr = weir_attr_str_n("key", weir_str_n("", SIZE_MAX));
+	assert_null(weir__attr_put_short(bytes, &attr));
+	attr.key.len = SIZE_MAX;
+	assert_null(weir__attr_put_short(bytes, &attr));
 }
 
 static const struct CMUnitTest tests[] = {
@@ -463,5 +491,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(bytes_that_are_no_entries_are_found_out),
 	cmocka_unit_test(short_copies_are_exact),
 	cmocka_unit_test(the_short_way_is_the_same),
+	cmocka_unit_test(the_short_way_leaves_what_is_no_text),
 };
 ALONE_MAIN(tests)

@@ -41,9 +41,9 @@ ALONE(without_anchors_the_clocks_are_asked)
 	after = weir__clock_moment();
 	assert_false(after.counter);
 	assert_true(after.ticks >= clock + WEIR_MS(3));
-	assert_int_equal(weir__ticks_between(5, 9, false), 4);
-	assert_int_equal(weir__ticks_between(9, 5, false), 0);
-	assert_int_equal(weir__ticks_between(9, 5, true), 0);
+	assert_int_equal(weir__ticks_between(5, 9, weir__ticks_pace(false)), 4);
+	assert_int_equal(weir__ticks_between(9, 5, weir__ticks_pace(false)), 0);
+	assert_int_equal(weir__ticks_between(9, 5, weir__ticks_pace(true)), 0);
 	weir__clock_anchor(); /* not started: nothing */
 	assert_int_equal(clocks.count, 0);
 }
@@ -70,7 +70,7 @@ ALONE(durations_agree_with_the_clock)
 			sleep_ms(round == 0 ? 300 : 100);
 			to = weir__ticks(true);
 			ns = weir__clock_ns() - clock;
-			ns = apart(weir__ticks_between(from, to, true), ns);
+			ns = apart(weir__ticks_between(from, to, weir__ticks_pace(true)), ns);
 			least = ns < least ? ns : least;
 			weir__clock_anchor();
 		}

@@ -14,6 +14,13 @@
 
 #include "witness.h"
 
+/* What lies in a caller's memory may stand for words there: a compiler that sees both sides (-flto) is told so. */
+#if defined(__GNUC__) && !defined(__clang__)
+_Static_assert(__builtin_has_attribute(struct weir__ctx, may_alias) && __builtin_has_attribute(struct weir__span, may_alias) &&
+                   __builtin_has_attribute(struct weir__tracestate, may_alias) &&
+                   __builtin_has_attribute(struct weir__baggage, may_alias), "they alias the caller's words");
+#endif
+
 WEIR_HISTOGRAM(slo, WEIR_LATENCY_SLO(990000, WEIR_MS(100)), "context_slo_seconds", "Time, promised.");
 WEIR_HISTOGRAM(none_promised, WEIR_LATENCY, "context_plain_seconds", "Time.");
 WEIR_HISTOGRAM(bytes, WEIR_BUCKETS(WEIR_BYTES, WEIR_SLO(990000, 100)), "context_bytes", "No time.");

@@ -106,6 +106,7 @@ ALONE(reasons_are_there_before_anything_is_lost)
 	assert_int_equal(value(snapshot, "weir_dropped_records_total", "refused"), 0);
 	assert_int_equal(value(snapshot, "weir_dropped_records_total", "contended"), 0);
 	assert_int_equal(value(snapshot, "weir_exports_failed_total", NULL), 0);
+	assert_int_equal(value(snapshot, "weir_callbacks_late_total", NULL), 0);
 	weir_snapshot_destroy(snapshot);
 }
 

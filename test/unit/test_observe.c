@@ -537,6 +537,44 @@ ALONE(unload_waits_for_the_run_in_progress)
 	waits_for_the_run(unload_this);
 }
 
+static void child_has_none_that_is_late(void)
+{
+	assert_true(weir__callbacks_count() != 0);
+	weir_callback_destroy(held.callback);
+	weir__callbacks_watch();
+	weir__callbacks_watch();
+	assert_int_equal(weir__callbacks_late(), 1);
+}
+
+ALONE(a_round_that_two_ticks_meet_is_late)
+{
+	pthread_t runner;
+
+	weir__callbacks_watch();
+	begin(report_a, NULL);
+	for (int i = 0; i < 3; i++) {
+		assert_true(weir__callbacks_run());
+		weir__callbacks_watch();
+		weir__callbacks_watch();
+	}
+	held.callback = begin(hold, NULL);
+	runner = begin_thread(run_round, NULL);
+	WITHIN_MS(5000, __atomic_load_n(&held.inside, __ATOMIC_ACQUIRE) == 1);
+	weir__callbacks_watch();
+	assert_int_equal(weir__callbacks_late(), 0); /* it may just have begun */
+	weir__callbacks_watch();
+	assert_int_equal(weir__callbacks_late(), 1);
+	in_child(child_has_none_that_is_late);
+	weir__callbacks_watch();
+	assert_int_equal(weir__callbacks_late(), 2);
+	assert_int_equal(status_now().callbacks_late, 2);
+	__atomic_store_n(&held.go, 1, __ATOMIC_RELEASE);
+	end_thread(runner);
+	weir__callbacks_watch();
+	weir__callbacks_watch();
+	assert_int_equal(weir__callbacks_late(), 2);
+}
+
 static void child_runs_and_destroys(void)
 {
 	/* Without the parent's runner: the one callback is let go at once. */
@@ -593,7 +631,7 @@ static void tell(void)
 ALONE(who_wants_to_know_is_told_of_each_new_one)
 {
 	begin(report_a, NULL);
-	weir__callbacks_on_first(tell);
+	weir__callbacks_on_new(tell);
 	begin(report_a, NULL);
 	begin(report_b, NULL);
 	assert_int_equal(told, 2);
@@ -617,6 +655,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_callback_runs_under_no_lock),
 	cmocka_unit_test(destroy_waits_for_the_run_in_progress),
 	cmocka_unit_test(unload_waits_for_the_run_in_progress),
+	cmocka_unit_test(a_round_that_two_ticks_meet_is_late),
 	cmocka_unit_test(a_child_forked_amid_a_run_waits_for_nobody),
 	cmocka_unit_test(a_child_shows_what_is_reported_in_the_child),
 	cmocka_unit_test(who_wants_to_know_is_told_of_each_new_one),

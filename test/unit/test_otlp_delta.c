@@ -112,6 +112,34 @@ static void begun_anew(void **state)
 	weir__otlp_delta_free(d);
 }
 
+/* What is recorded and not shown has retired: its memory goes, and what comes by its labels later is another. */
+static void retired_series_are_forgotten(void **state)
+{
+	static const struct weir_family observed = {.name = "o", .kind = WEIR_OBSERVED_COUNTER_KIND, .labels = label, .labels_count = 1};
+	struct weir__otlp_delta *d = weir__otlp_delta_new(WEIR_OTLP_DELTA);
+	struct weir_str text = weir_str_of("x");
+	struct weir_series s = {.values = &text, .start_ns = 10, .count = 8};
+	uint64_t from;
+	char name[16];
+
+	(void)state;
+	assert_true(weir__otlp_delta_take(d, &observed, &s, 100));
+	for (int n = 0; n < 1000; n++) {
+		snprintf(name, sizeof name, "t%d", n);
+		assert_int_equal(take(d, "stays", 10, 5 + (uint64_t)n, 100 + (uint64_t)n, &from), n == 0 ? 5 : 1);
+		assert_int_equal(take(d, name, 10, 5, 100 + (uint64_t)n, &from), 5);
+		weir__otlp_delta_commit(d);
+		weir__otlp_delta_sweep(d);
+		assert_int_equal(d->count, 3); /* what was observed, what stays, the newest */
+	}
+	assert_int_equal(take(d, "t0", 500, 3, 2000, &from), 3);
+	assert_int_equal(from, 500);
+	s.count = 9;
+	assert_true(weir__otlp_delta_take(d, &observed, &s, 2000)); /* not shown for a while: it goes on */
+	assert_int_equal(s.count, 1);
+	weir__otlp_delta_free(d);
+}
+
 static void sums_of_128_bits(void **state)
 {
 	struct weir__otlp_delta *d = weir__otlp_delta_new(WEIR_OTLP_DELTA);
@@ -267,7 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(over_collections),
 	    cmocka_unit_test(cut_to_a_mark),
-	    cmocka_unit_test(begun_anew),
+	    cmocka_unit_test(begun_anew), cmocka_unit_test(retired_series_are_forgotten),
 	    cmocka_unit_test(sums_of_128_bits),
 	    cmocka_unit_test(other_buckets_under_the_name),
 	    cmocka_unit_test(floating),

@@ -70,7 +70,12 @@ static struct weir__otlp_sender *begin(const char *endpoint, uint64_t bytes)
 
 static int offer(struct weir__otlp_sender *s, enum weir__otlp_signal signal, size_t len, uint64_t group)
 {
-	return weir__otlp_sender_offer(s, signal, calloc(1, len), len, 1, group);
+	struct weir__otlp_bytes bytes = {0};
+
+	assert_true(weir__otlp_room(&bytes, len + 1));
+	bytes.at = memset(bytes.start, 0, len);
+	bytes.at += len;
+	return weir__otlp_sender_offer(s, signal, &bytes, 1, group);
 }
 
 static struct weir__otlp_counts counts(struct weir__otlp_sender *s)
@@ -101,8 +106,44 @@ ALONE(what_is_offered_arrives)
 	weir__otlp_config_free(&config);
 }
 
+ALONE(room_goes_round)
+{
+	struct weir__otlp_bytes bytes, more;
+	struct weir__otlp_sender *s;
+	uint8_t *start;
+
+	begin_server(true);
+	s = begin(url, 0);
+	weir__otlp_sender_room(s, &bytes);
+	assert_null(bytes.start); /* nothing was delivered yet */
+	assert_true(weir__otlp_room(&bytes, 5000));
+	start = bytes.start;
+	bytes.at = memset(bytes.start, 0, 3000);
+	bytes.at += 3000;
+	assert_int_equal(weir__otlp_sender_offer(s, WEIR__OTLP_TRACES, &bytes, 1, 0), WEIR_OK);
+	assert_null(bytes.start);
+	assert_int_equal(weir__otlp_sender_flush(s, WEIR_S(30)), WEIR_OK);
+	weir__otlp_sender_room(s, &bytes);
+	assert_ptr_equal(bytes.start, start);
+	assert_int_equal(weir__otlp_used(&bytes), 0);
+	assert_true(bytes.end - bytes.start >= 5000);
+	weir__otlp_sender_room(s, &more);
+	assert_null(more.start); /* it was given once */
+	bytes.at = memset(bytes.start, 0, 5000);
+	bytes.at += 5000;
+	assert_int_equal(weir__otlp_sender_offer(s, WEIR__OTLP_METRICS, &bytes, 1, 1), WEIR_OK);
+	assert_int_equal(offer(s, WEIR__OTLP_TRACES, 2 << 20, 0), WEIR_OK); /* too much to be kept */
+	assert_int_equal(weir__otlp_sender_flush(s, WEIR_S(30)), WEIR_OK);
+	weir__otlp_sender_room(s, &bytes);
+	assert_ptr_equal(bytes.start, start);
+	weir__otlp_bytes_free(&bytes);
+	assert_true(weir__otlp_sender_stop(s, WEIR_S(30)));
+	weir__otlp_config_free(&config);
+}
+
 ALONE(bounds)
 {
+	struct weir__otlp_bytes huge = {0};
 	struct weir__otlp_sender *s;
 
 	begin_server(false); /* connects, and never answers */
@@ -118,7 +159,9 @@ ALONE(bounds)
 	assert_int_equal(offer(s, WEIR__OTLP_METRICS, 400, 3), WEIR_OK); /* a newer one pushes them out, but not what is on its way */
 	assert_int_equal(counts(s).waiting[WEIR__OTLP_METRICS], 2);
 	assert_int_equal(counts(s).lost[WEIR__OTLP_LOST_LIMIT], 3);
-	assert_int_equal(weir__otlp_sender_offer(s, WEIR__OTLP_TRACES, malloc(1), (64u << 20) + 1, 1, 0), WEIR_ELIMIT);
+	assert_true(weir__otlp_room(&huge, (64u << 20) + 1));
+	huge.at += (64u << 20) + 1;
+	assert_int_equal(weir__otlp_sender_offer(s, WEIR__OTLP_TRACES, &huge, 1, 0), WEIR_ELIMIT);
 	assert_int_equal(counts(s).lost[WEIR__OTLP_LOST_SIZE], 1);
 	assert_int_equal(weir__otlp_sender_flush(s, WEIR_MS(20)), WEIR_ETIMEOUT);
 	assert_true(weir__otlp_sender_stop(s, WEIR_S(30)));
@@ -143,6 +186,7 @@ ALONE(what_is_off_is_not_taken)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_offered_arrives),
+	cmocka_unit_test(room_goes_round),
 	cmocka_unit_test(bounds),
 	cmocka_unit_test(what_is_off_is_not_taken),
 };

@@ -71,9 +71,20 @@ static void test_nothing_else(void **state)
 	assert_int_equal(weir__header_of(weir_str_n(NULL, 0)), WEIR__HEADER_NONE);
 }
 
+/* What is told by its length alone is none of these. */
+static void test_lengths(void **state)
+{
+	(void)state;
+	for (int h = 1; h <= WEIR__HEADER_X_B3_FLAGS; h++)
+		assert_true(weir__header_may_be(strlen(names[h]), 0));
+	assert_false(weir__header_may_be(4, 10) || weir__header_may_be(13, 10) || weir__header_may_be(SIZE_MAX, 10) || weir__header_may_be(39, 10));
+	assert_true(weir__header_may_be(4, 4) && weir__header_may_be(40, 40));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_case), cmocka_unit_test(test_nothing_else)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_case), cmocka_unit_test(test_nothing_else),
+	                                   cmocka_unit_test(test_lengths)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Unit: src/span.c: spans nest, end once, on any thread, at given times; names, events, links, failures; durations into
  * histograms, and exemplars. */
 #define _GNU_SOURCE
+#include "attr.h"
 #include "clock.h"
 #include "context.h"
 #include "tally.h"
@@ -811,7 +812,93 @@ ALONE(none_is_lost_by_threads_that_end)
 			assert_memory_equal(seen_list[i]->e.parent_id, seen_list[i + 1]->e.ids.span_id, 8);
 }
 
+/* ---- the short way ---- */
+
+static void until_the_counter_counts(void)
+{
+	for (int i = 0; i < 100 && !weir__clock_moment().counter; i++) {
+		weir__clock_anchor();
+		nanosleep(&(struct timespec){0, 10000000}, NULL);
+	}
+}
+
+static uint32_t state_of(const struct weir_span *span)
+{
+	return ((const struct weir__span *)(const void *)span)->state;
+}
+
+/* name and attributes of those lengths; all of it but ids and times is the same, whichever way it goes. */
+static void both_ways(size_t name_len, size_t count, size_t len, bool counter)
+{
+	static const struct weir_span_options whole = {.size = sizeof whole};
+	struct weir_span span;
+	struct weir_attr attrs[16];
+	struct weir_ids outer = weir_ctx_ids(&ctx);
+	char names[2][128], text[512];
+	const struct weir_ended *e[2];
+
+	memset(text, 'v', sizeof text);
+	for (int way = 0; way < 2; way++) {
+		snprintf(names[way], sizeof names[way], "%d.%zu.%zu.", way, count, len);
+		for (size_t i = strlen(names[way]); i < name_len || i < 8; i++)
+			names[way][i] = 'n', names[way][i + 1] = '\0';
+		for (size_t i = 0; i < count; i++)
+			attrs[i] = i % 4 == 3 ? weir_attr_int("a.number", (int64_t)i) : weir_attr_str_n("some.key", weir_str_n(text, len));
+		for (size_t i = 0; i < count; i++)
+			attrs[i].key = weir_str_n(&"0123456789abcdef"[i], 16 - i);
+		if (way == 0)
+			weir_span_begin(&span, &ctx, WEIR_CLIENT, names[way]);
+		else
+			weir_span_begin_opts(&span, &ctx, WEIR_CLIENT, names[way], &whole);
+		assert_int_equal((state_of(&span) & WEIR__SPAN_PLAIN) != 0, way == 0 && counter && strlen(names[way]) <= WEIR__SHORT);
+		weir_span_set_attrs(&span, (struct weir_attrs){attrs, count});
+		weir_span_end(&span);
+		assert_int_equal(state_of(&span) & WEIR__SPAN_ENDED, WEIR__SPAN_ENDED);
+		assert_memory_equal(weir_ctx_ids(&ctx).span_id, outer.span_id, 8);
+	}
+	for (int way = 0; way < 2; way++) {
+		e[way] = see(names[way]);
+		assert_memory_equal(e[way]->parent_id, outer.span_id, 8);
+		assert_memory_equal(e[way]->ids.trace_id, outer.trace_id, 16);
+		assert_true(e[way]->kind == WEIR_CLIENT && e[way]->ids.flags == 3 && !e[way]->failed && !e[way]->remote_parent);
+	}
+	assert_true(e[1]->start_ns >= e[0]->start_ns && e[1]->start_ns - e[0]->start_ns < WEIR_S(10) && e[0]->end_ns >= e[0]->start_ns && e[0]->end_ns - e[0]->start_ns < WEIR_S(10));
+	assert_int_equal(e[0]->attrs.count, e[1]->attrs.count);
+	assert_int_equal(e[0]->dropped_attrs, e[1]->dropped_attrs);
+	assert_int_equal(e[0]->attrs.count + e[0]->dropped_attrs, count);
+	for (size_t i = 0; i < e[0]->attrs.count; i++) {
+		const struct weir_attr *x = &e[0]->attrs.ptr[i], *y = &e[1]->attrs.ptr[i];
+
+		assert_true(x->type == y->type && x->key.len == y->key.len && memcmp(x->key.ptr, y->key.ptr, x->key.len) == 0);
+		assert_true(x->type == WEIR_ATTR_INT ? x->as.integer == y->as.integer
+		                                     : x->as.str.len == y->as.str.len && memcmp(x->as.str.ptr, y->as.str.ptr, x->as.str.len) == 0);
+	}
+}
+
+ALONE(the_short_way_ends_in_the_same_record)
+{
+	struct weir_span first;
+	bool counter;
+
+	witness(NULL);
+	until_the_counter_counts();
+	counter = weir__clock_moment().counter; /* where the system's clock is none, there is the whole way only */
+	weir_ctx_begin(&ctx, NULL, 0);
+	weir_span_begin(&first, &ctx, WEIR_SERVER, "first");
+	assert_true((state_of(&first) & WEIR__SPAN_PLAIN) == 0);
+	for (size_t count = 0; count <= 15; count++)
+		for (size_t len = 0; len <= 48; len += len < 33 ? 3 : 15)
+			for (size_t name_len = 8; name_len <= 48; name_len += 8)
+				both_ways(name_len, count, len, counter);
+	/* with a tracestate it is not short to the end */
+	assert_int_equal(weir_ctx_set_tracestate(&ctx, "vendor", weir_str_of("x")), WEIR_OK);
+	both_ways(12, 1, 200, counter);
+	weir_span_end(&first);
+	assert_int_equal(status_now().dropped_spans, 0);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_short_way_ends_in_the_same_record),
 	cmocka_unit_test(a_root_has_no_parent),
 	cmocka_unit_test(ids_told_before_the_root_are_the_roots),
 	cmocka_unit_test(the_callers_span_is_the_remote_parent),

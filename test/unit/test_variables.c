@@ -180,7 +180,7 @@ ALONE(limits)
 	setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "10", 1);
 	setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20", 1);
 	read_all(NULL);
-	assert_true(l->attrs == 10 && l->value_len == 20 && l->events == 128 && l->event_attrs == 128);
+	assert_true(l->attrs == 10 && l->value_len == 20 && l->short_attrs == 0 && l->events == 128 && l->event_attrs == 128);
 	setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "30", 1); /* the span's own goes before */
 	setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "40", 1);
 	setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "1", 1);
@@ -188,7 +188,7 @@ ALONE(limits)
 	setenv("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "3", 1);
 	setenv("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4", 1);
 	read_all(NULL);
-	assert_true(l->attrs == 30 && l->value_len == 40 && l->events == 1 && l->links == 2 && l->event_attrs == 3 && l->link_attrs == 4);
+	assert_true(l->attrs == 30 && l->value_len == 40 && l->short_attrs == 30 && l->events == 1 && l->links == 2 && l->event_attrs == 3 && l->link_attrs == 4);
 	assert_int_equal(said_count(), 0);
 }
 

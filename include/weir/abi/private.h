@@ -2,13 +2,14 @@
 #ifndef WEIR_ABI_PRIVATE_H
 #define WEIR_ABI_PRIVATE_H
 
+#include <weir/context.h>
 #include <weir/lifecycle.h>
 
 WEIR_BEGIN_DECLS_
 
 /* A polite thread: all signals blocked, a descriptor table of its own (so that closefrom by the host leaves it alone), a
  * name. run begins under that. 0, or WEIR_ENOMEM. The handle is joined by weir_private_thread_join with a deadline:
- * true: it ended within timeout_ns and is joined; false: it is left to itself (detached). */
+ * true: it ended within timeout_ns and is joined; false: it is left to itself (detached). Either way the handle is void. */
 struct weir_private_thread;
 WEIR_API int weir_private_thread_start(struct weir_private_thread **thread, const char *name, void (*run)(void *), void *arg);
 WEIR_API bool weir_private_thread_join(struct weir_private_thread *thread, uint64_t timeout_ns);
@@ -39,6 +40,40 @@ WEIR_API uint64_t weir_private_clock_ns(void); /* CLOCK_MONOTONIC */
 WEIR_API size_t weir_private_decimal(char *out, uint64_t high, uint64_t low, unsigned digits);
 WEIR_API size_t weir_private_canonical(char *out, uint64_t value, unsigned digits);
 WEIR_API size_t weir_private_double(char *out, double v);
+
+/* ---- tags: what is said of a request by who verified it: values in its context, copied in: 8 of them, in 240 bytes, of which
+ * each takes 8 more than its length. ----
+ * A tag has a name (for weir_ctx_get_claim), a metric label's name and a span attribute's (NULL: not that), for the life of
+ * the process: the same three again are the same tag; 64 at most. absent: the label's value where a context has none of it.
+ * The value "" is told from none. define: the tag's number, from 1 on; WEIR_EINVAL (a label's name against the rules), WEIR_ECONFLICT (the label is another tag's),
+ * WEIR_ELIMIT, WEIR_ENOMEM. */
+struct weir_private_tag {
+	const char *name, *label, *attribute, *absent;
+};
+WEIR_API int weir_private_tag_define(const struct weir_private_tag *tag);
+
+/* A label's values are places: numbers that series are looked up by, with the text that is exported. A place that was given up
+ * lets go of its series: records by contexts that still have it go to the value "other" from then on; what the series held is
+ * exported for linger_ns more, then goes into weir_series_retired_total, and the place may be taken again. 4096 in the process.
+ * take: the place of this text, made if need be; one that was given up and is not retired yet comes back, under another number.
+ * 0: none is free now, or the text is empty, "other", or the tag's absent one (records of place 0 with a tag go to "other").
+ * A text is mended as every label's value; what is over 240 bytes is cut.
+ * give_up: harmless for 0 and for what is given up already (true). Where the system cannot tell that no record is on its way
+ * (membarrier is refused), places stay: false.
+ * Both: threads: any; blocks: on the registry's lock; allocates: weir's own pages. is_current: from anywhere;
+ * false for 0. */
+WEIR_API uint64_t weir_private_place_take(int tag, struct weir_str text);
+WEIR_API bool weir_private_place_give_up(uint64_t place, uint64_t linger_ns);
+WEIR_API bool weir_private_place_is_current(uint64_t place);
+
+/* begin: takes all tags off, and says how it went and until when it holds (two words that weir does not look into). add: false:
+ * no room, or 8 are there: counted. place 0: the label's value is "other".
+ * refuse: another result; the values stay, but that of tag. */
+WEIR_API void weir_private_ctx_tags_begin(struct weir_ctx *ctx, uint32_t result, uint64_t expiry_ns);
+WEIR_API void weir_private_ctx_tags_refuse(struct weir_ctx *ctx, uint32_t result, int tag);
+WEIR_API bool weir_private_ctx_tag(struct weir_ctx *ctx, int tag, struct weir_str value, uint64_t place);
+WEIR_API struct weir_str weir_private_ctx_tag_value(const struct weir_ctx *ctx, int tag); /* ptr NULL: none */
+WEIR_API uint32_t weir_private_ctx_tags_result(const struct weir_ctx *ctx, uint64_t *expiry_ns); /* expiry_ns may be NULL */
 
 WEIR_END_DECLS_
 #endif

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-WEIR_COUNTER(requests, "gateway_requests_total", "Requests answered.", "method", "code");
+WEIR_COUNTER(requests, "gateway_requests_total", "Requests answered.", "method", "code", WEIR_CLAIM("tenant"));
 WEIR_HISTOGRAM(latency, WEIR_LATENCY_SLO(995000, WEIR_MS(200)), "gateway_request_duration_seconds", "Time to answer.", "route");
-WEIR_HISTOGRAM(body, WEIR_BUCKETS(WEIR_BYTES), "gateway_body_bytes", "Size of an answer.");
+WEIR_HISTOGRAM(body, WEIR_BUCKETS(WEIR_BYTES), "gateway_body_bytes", "Size of an answer.", WEIR_CLAIM("tenant"));
 
 /* ---- work on another thread: a context of its own, child of the request's ---- */
 struct check {
@@ -101,8 +101,9 @@ static void answer(const struct weir_header *headers, size_t count, struct http 
 	if (status >= 500)
 		weir_span_fail(&span, "store");
 	weir_ctx_set_status(&ctx, status);
-	weir_counter_add_with(&requests, 1, "GET", "503");
-	weir_histogram_record_values(&body, 512, &ctx, NULL, 0); /* the span is the exemplar */
+	assert(weir_ctx_get_claim(&ctx, "tenant").ptr == NULL); /* there is no verifier here */
+	weir_counter_add_ctx(&requests, 1, &ctx, "GET", "503");
+	weir_histogram_record_ctx(&body, 512, &ctx); /* the span is the exemplar */
 	weir_ctx_log(&ctx, log, 128);
 	weir_ctx_inject_response(&ctx, put, back);
 	weir_span_end_record_with(&span, &latency, "/api/v1/orders/{id}");
@@ -188,8 +189,8 @@ int main(void)
 	struct weir_status status = {.size = sizeof status};
 	struct weir_exporter *exporter;
 	struct weir_snapshot *snapshot;
+	const struct weir_str nobody = weir_str_of(""), requested[] = {weir_str_of("GET"), weir_str_of("503"), nobody};
 	struct weir_series series;
-	struct weir_distribution bodies;
 	char log[128], expected[160];
 	const struct seen *server, *client, *risk;
 
@@ -217,14 +218,13 @@ int main(void)
 	assert(strcmp(log, expected) == 0);
 
 	assert(weir_snapshot_new(&snapshot) == WEIR_OK);
-	assert(weir_snapshot_find(snapshot, "gateway_body_bytes", NULL, 0, &series) && series.exemplars_count == 1);
+	assert(weir_snapshot_find(snapshot, "gateway_body_bytes", &nobody, 1, &series) && series.exemplars_count == 1);
 	assert(series.exemplars[0].value == 512 && strcmp(span_of(&series.exemplars[0]), server->id) == 0);
+	assert(series.count == 1 && series.sum_low == 512);
+	assert(weir_snapshot_find(snapshot, "gateway_requests_total", requested, 3, &series) && series.count == 1);
 	weir_snapshot_destroy(snapshot);
 
-	bodies = weir_histogram_read(&body);
-	assert(bodies.count == 1 && bodies.sum_low == 512);
 	assert(weir_histogram_series_read(weir_histogram_with(&latency, "/api/v1/orders/{id}")).count == 1);
-	assert(weir_counter_series_read(weir_counter_with(&requests, "GET", "503")) == 1);
 	assert(weir_status_read(&status) == WEIR_OK && status.spans_exported == 4 && status.dropped_spans == 0);
 	return weir_shutdown(WEIR_S(5)) ? 1 : 0;
 }

@@ -35,6 +35,15 @@ struct order {
 
 static constexpr std::uint64_t sizes[] = WEIR_BUCKETS(WEIR_BYTES, WEIR_BOUNDS(64, 1024, WEIR_KIB(16)));
 
+inline void asked(const weir_ctx *request) // labels that the request's context fills
+{
+	static weir::counter by{"asked_total", "Asked, by tenant.", "cache", weir::claim{WEIR_CLAIM("tenant")}};
+	static weir::histogram rows{sizes, "asked_rows_bytes", "Bytes, by tenant.", weir::claim{WEIR_CLAIM("tenant")}};
+
+	by.add_ctx(request, 1, std::string("user"));
+	rows.record_ctx(request, 100u);
+}
+
 inline weir_distribution sent(std::size_t bytes, std::chrono::microseconds took)
 {
 	static weir::histogram size{sizes, "reply_size_bytes", "Bytes of a reply."};
@@ -234,6 +243,9 @@ static void requests()
 		}
 		request.inject_response([&](std::string_view name, std::string_view value) { back.emplace(name, value); });
 		span.fail("no stock");
+		asked(request.c());
+		asked(WEIR_CURRENT);
+		assert(request.claim("tenant").data() == nullptr);
 		assert(span.end(served, "/orders/{id}").count() > 0);
 	}
 	assert(weir_histogram_series_read(served.with("/orders/{id}")).count == 1);
