@@ -139,7 +139,7 @@ WEIR_API int weir_jwt_verifier_refresh(struct weir_jwt_verifier *verifier, uint6
  * refuse: a rule of the host's: a header is missing, or the token's owner may not do this. It replaces the result, and is counted; who it was
  * stays.
  * Threads: any; the context is the caller's. Signals: no. Blocks: no, never on a file or a fetch; but a label value's first use takes
- * the registry's lock, held for microseconds. Allocates: not on a cache hit.
+ * the registry's lock, held for microseconds, and waits for another first use that is at it (70 ms at most). Allocates: not on a cache hit.
  * Owns: copied. Errors: the result. */
 WEIR_API enum weir_jwt_result weir_ctx_authenticate(struct weir_ctx *ctx, struct weir_jwt_verifier *verifier,
                                                     struct weir_str authorization);

@@ -132,19 +132,22 @@ enum weir_jwt_result weir_ctx_authenticate(struct weir_ctx *ctx, struct weir_jwt
 {
 	struct weir__jwt_verified verified;
 	uint64_t now = wall_ns();
-	bool cached = false;
+	struct weir__jwt_seen seen = {.cached = false};
 	struct weir_str token;
 	enum weir_jwt_result result = bearer(authorization, &token);
 
 	weir__jwt_life_look();
 	if (result == WEIR_JWT_OK)
-		result = weir__jwt_verifier_check(v, token, now, &verified, &cached);
+		result = weir__jwt_verifier_check(v, token, now, &verified, &seen);
 	weir__jwt_health_result(result);
 	weir_private_ctx_tags_begin(ctx, kept(result), result == WEIR_JWT_OK ? verified.times.expiry_ns : 0);
 	if (v != NULL && v->result_tag != 0)
 		tag_result(ctx, v->result_tag, v->result_place, result);
-	if (result == WEIR_JWT_OK)
-		tag_values(ctx, v, &verified.values, now, cached);
+	if (result == WEIR_JWT_OK) {
+		tag_values(ctx, v, &verified.values, now, seen.cached);
+		/* behind the places: who finds this token takes none, and would be measured as "other" until there is one */
+		weir__jwt_verifier_keep(v, &seen, now, &verified);
+	}
 	return result;
 }
 
@@ -152,10 +155,12 @@ enum weir_jwt_result weir_jwt_verify(struct weir_jwt_verifier *v, struct weir_st
 {
 	struct weir__jwt_verified verified;
 	enum weir_jwt_result result;
-	bool cached;
+	struct weir__jwt_seen seen;
+	uint64_t now = wall_ns();
 
 	weir__jwt_life_look();
-	result = weir__jwt_verifier_check(v, token, wall_ns(), &verified, &cached);
+	result = weir__jwt_verifier_check(v, token, now, &verified, &seen);
+	weir__jwt_verifier_keep(v, &seen, now, &verified);
 	weir__jwt_health_result(result);
 	return result;
 }

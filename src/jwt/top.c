@@ -6,11 +6,15 @@
 
 #include <weir/abi/private.h>
 
+#include <errno.h>
 #include <openssl/rand.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { TEXT = 240, KEY = 16, CANDIDATES_LEAST = 64, LINGER_S = 60, TENURE_S = 60, BUSIER_TIMES = 4, BUSIER_BY = 16, FAILURES_MOST = 8 };
+enum { YIELDS = 16, PAUSES = 250 }; /* of 200 us */
 
 /* The words that requests read are atomic. Writers: who has the lock; but score and last_ns: any request, relaxed, where what two
  * write at once is lost, since they only rank. Readers: any request, and who has the lock.
@@ -83,6 +87,24 @@ static bool try_lock(struct weir__jwt_top *top)
 	uint32_t mine = weir_private_generation() + 1, now = __atomic_load_n(&top->lock, __ATOMIC_RELAXED);
 
 	return now != mine && __atomic_compare_exchange_n(&top->lock, &now, mine, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* false: not within some 50 milliseconds, which is a holder that gets no processor. */
+static bool lock_for_place(struct weir__jwt_top *top)
+{
+	static const struct timespec pause = {.tv_nsec = 200000};
+	int error = errno;
+	bool locked = try_lock(top);
+
+	for (int i = 0; !locked && i < YIELDS + PAUSES && weir__jwt_top_placed(top) < top->most; i++) {
+		if (i < YIELDS)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
+		locked = try_lock(top);
+	}
+	errno = error;
+	return locked;
 }
 
 static void unlock(struct weir__jwt_top *top)
@@ -207,8 +229,10 @@ uint64_t weir__jwt_top_place(struct weir__jwt_top *top, uint64_t mark, uint16_t 
 		if (place != 0 || !may_take)
 			return place;
 	}
-	if (!try_lock(top))
-		return 0;
+	if (!(may_take ? lock_for_place(top) : try_lock(top))) {
+		c = find(top, mark, hint); /* who took the last place may have been this value's */
+		return c != NULL && may_take ? place_of(c, mark) : 0;
+	}
 	c = find(top, mark, hint);
 	if (c == NULL) {
 		c = insert(top, mark, hint, value);

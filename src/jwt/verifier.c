@@ -199,27 +199,33 @@ static bool is_by_a_key_that_left(const struct weir__jwt_verified *verified)
 }
 
 enum weir_jwt_result weir__jwt_verifier_check(struct weir_jwt_verifier *v, struct weir_str token, uint64_t now_ns,
-                                              struct weir__jwt_verified *verified, bool *cached)
+                                              struct weir__jwt_verified *verified, struct weir__jwt_seen *seen)
 {
 	enum weir_jwt_result result;
-	uint64_t epoch, digest[4];
 
-	*cached = false;
+	seen->cached = seen->keep = false;
 	if (v == NULL)
 		return WEIR_JWT_KEYS_UNAVAILABLE;
-	epoch = weir__jwt_rotation_epoch(&v->rotation); /* before the keys: what they verify is of it, or older */
+	seen->epoch = weir__jwt_rotation_epoch(&v->rotation); /* before the keys: what they verify is of it, or older */
 	if (token.ptr == NULL || token.len > v->max_bytes)
 		return token.ptr == NULL ? WEIR_JWT_MALFORMED : WEIR_JWT_TOO_LARGE;
 	if (v->cache != NULL) {
-		weir__jwt_digest(token, digest);
-		*cached = weir__jwt_cache_find(v->cache, digest, epoch, now_ns, verified) && !is_by_a_key_that_left(verified);
-		weir__jwt_health_lookup(*cached);
-		if (*cached)
+		weir__jwt_digest(token, seen->digest);
+		seen->cached =
+		    weir__jwt_cache_find(v->cache, seen->digest, seen->epoch, now_ns, verified) && !is_by_a_key_that_left(verified);
+		weir__jwt_health_lookup(seen->cached);
+		if (seen->cached)
 			return weir__jwt_claims_in_time(&verified->times, now_ns);
 	}
 	weir__jwt_keeper_ensure();
 	result = verify(v, token, now_ns, verified);
-	if (result == WEIR_JWT_OK && v->cache != NULL)
-		weir__jwt_cache_keep(v->cache, digest, epoch, now_ns, verified);
+	seen->keep = result == WEIR_JWT_OK && v->cache != NULL;
 	return result;
+}
+
+void weir__jwt_verifier_keep(struct weir_jwt_verifier *v, const struct weir__jwt_seen *seen, uint64_t now_ns,
+                             const struct weir__jwt_verified *verified)
+{
+	if (seen->keep)
+		weir__jwt_cache_keep(v->cache, seen->digest, seen->epoch, now_ns, verified);
 }

@@ -36,8 +36,17 @@ bool weir__jwt_verifier_release(struct weir_jwt_verifier *verifier);
 /* What authenticate and refuse need besides: who asks, and the result's label. Takes the lock. */
 int weir__jwt_tags_define(const struct weir_jwt_verifier *verifier);
 
-/* Whether a token is good now, and what leaves it. cached: it comes from the cache. */
+struct weir__jwt_seen {
+	uint64_t epoch, digest[4];
+	bool cached; /* it comes from the cache */
+	bool keep;   /* it is to go there */
+};
+
+/* Whether a token is good now, and what leaves it. What is good goes to the cache by a keep of its own, behind what is to be done
+ * once for a token: who finds it there finds that done. */
 enum weir_jwt_result weir__jwt_verifier_check(struct weir_jwt_verifier *verifier, struct weir_str token, uint64_t now_ns,
-                                              struct weir__jwt_verified *verified, bool *cached);
+                                              struct weir__jwt_verified *verified, struct weir__jwt_seen *seen);
+void weir__jwt_verifier_keep(struct weir_jwt_verifier *verifier, const struct weir__jwt_seen *seen, uint64_t now_ns,
+                             const struct weir__jwt_verified *verified);
 
 #endif

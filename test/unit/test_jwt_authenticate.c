@@ -1,8 +1,11 @@
 /* Authorization headers and contexts: what is a Bearer token, what the context knows then, and what children inherit. */
 #include "jwt_shop.h"
+#include "registry.h"
 #include "verifier.h"
 
+#include <pthread.h>
 #include <weir/abi/private.h>
+#include <weir/metric.h>
 #include <weir/snapshot.h>
 
 #include "alone.h"
@@ -247,10 +250,72 @@ ALONE(failures_are_not_cached)
 	free(token);
 }
 
+WEIR_COUNTER(asked, "asked_total", "Requests.", WEIR_CLAIM("tenant"));
+WEIR_COUNTER(ready, "ready_total", "Threads.");
+
+struct asker {
+	pthread_t thread;
+	const char *token;
+	int ready, asks;
+};
+
+static void *ask_first(void *arg)
+{
+	struct asker *me = arg;
+	struct weir_ctx ctx;
+
+	weir_counter_add(&ready, 1); /* the thread's first use is over */
+	weir_ctx_begin(&ctx, NULL, 0);
+	__atomic_store_n(&me->ready, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&me->asks, __ATOMIC_ACQUIRE))
+		usleep(100);
+	assert_int_equal(weir_ctx_authenticate(&ctx, verifier, weir_str_of(me->token)), WEIR_JWT_OK);
+	weir_counter_add_ctx(&asked, 1, &ctx);
+	weir_ctx_end(&ctx);
+	return NULL;
+}
+
+/* A tenant's first requests come at once, by one token and by two, while the one is held up with the place that it takes: where
+ * places are free no request is measured as "other". */
+ALONE(first_requests_at_once)
+{
+	struct asker asker[2] = {{.ready = 0}};
+	struct weir__guard guard;
+	char *token[3];
+
+	begin();
+	token[0] = shop_token(",\"org\":{\"tenant\":\"one\"}");
+	token[1] = shop_token(",\"org\":{\"tenant\":\"two\"}");
+	token[2] = shop_token(",\"org\":{\"tenant\":\"two\"},\"sub\":\"joe\"");
+	for (int by_two = 0; by_two < 2; by_two++) {
+		for (int i = 0; i < 2; i++) {
+			asker[i] = (struct asker){.token = token[by_two + (by_two && i)]};
+			assert_int_equal(pthread_create(&asker[i].thread, NULL, ask_first, &asker[i]), 0);
+			while (!__atomic_load_n(&asker[i].ready, __ATOMIC_ACQUIRE))
+				usleep(100);
+		}
+		assert_true(weir__enter(&guard)); /* the registry's lock, which the first needs behind that of the places */
+		for (int i = 0; i < 2; i++) {
+			__atomic_store_n(&asker[i].asks, 1, __ATOMIC_RELEASE);
+			usleep(5000);
+		}
+		weir__leave(&guard);
+		for (int i = 0; i < 2; i++)
+			pthread_join(asker[i].thread, NULL);
+	}
+	assert_int_equal(counted("asked_total", "one"), 2);
+	assert_int_equal(counted("asked_total", "two"), 2);
+	assert_int_equal(counted("asked_total", "other"), 0);
+	for (int i = 0; i < 3; i++)
+		free(token[i]);
+	weir_jwt_verifier_destroy(verifier);
+}
+
 static const struct CMUnitTest tests[] = {cmocka_unit_test(headers),
                                           cmocka_unit_test(contexts),
                                           cmocka_unit_test(refused),
                                           cmocka_unit_test(no_room),
                                           cmocka_unit_test(expires_in_the_cache),
-                                          cmocka_unit_test(failures_are_not_cached)};
+                                          cmocka_unit_test(failures_are_not_cached),
+                                          cmocka_unit_test(first_requests_at_once)};
 ALONE_MAIN(tests)
