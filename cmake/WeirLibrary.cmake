@@ -13,6 +13,13 @@ function(weir_warnings target)
     CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
 endfunction()
 
+# lld lays segments over one page of the file, where the kernel then takes one probe's semaphore for other data.
+execute_process(COMMAND ${CMAKE_C_COMPILER} ${CMAKE_SHARED_LINKER_FLAGS} -Wl,--version OUTPUT_VARIABLE weir_linker ERROR_QUIET)
+set(weir_apart)
+if(weir_linker MATCHES LLD)
+  set(weir_apart -Wl,-z,separate-loadable-segments)
+endif()
+
 function(weir_library target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "COMPONENT;NEEDS" "SOURCES;HEADERS;PRIVATE_NEEDS;PC_PRIVATE")
   string(REPLACE "_" "-" output ${target})
@@ -27,7 +34,7 @@ function(weir_library target)
     target_compile_definitions(${target} PRIVATE WEIR_BUILDING_SHARED_)
     # functions call each other straight, not through the tables of what may be another's; data, weir_tls_v1 that is, may be
     target_link_options(${target} PRIVATE -Wl,--version-script=${map} -Wl,-Bsymbolic-functions -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
-      -Wl,-z,noseparate-code -Wl,--gc-sections -Wl,--as-needed -static-libgcc)
+      -Wl,-z,noseparate-code -Wl,--hash-style=gnu -Wl,--gc-sections -Wl,--as-needed -static-libgcc ${weir_apart})
     add_library(weir::${arg_COMPONENT} ALIAS ${target})
   endif()
   if(NOT BUILD_SHARED_LIBS)

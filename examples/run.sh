@@ -5,8 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
 	cat <<-'TEXT'
-	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--collector] [--tenants] [--keep]
-	                       [--no-install]
+	usage: examples/run.sh [--seconds N] [--telemetry on|off] [--prometheus] [--collector] [--tenants] [--ebpf]
+	                       [--keep] [--no-install]
 	  --seconds N         how long the load lasts (10)
 	  --telemetry on|off  off: orders records nothing, and the table is wrk's alone (on)
 	  --prometheus        a real Prometheus scrapes orders, and answers three queries
@@ -14,6 +14,8 @@ usage() {
 	                      request: its exemplar, its log line, its trace
 	  --tenants           orders that checks tokens: three tenants' requests, good and bad ones, a key that is rotated in
 	                      the middle; requests, time and refusals by tenant and by reason
+	  --ebpf              orders from outside, by root: its counters read from a BPF map by a BPF program, its requests
+	                      by a bpftrace script, its system calls by route
 	  --keep              leaves all of it up until Ctrl-C
 	  --no-install        installs nothing: names what is missing, and ends with code 2
 	What is missing is installed with apt-get (Debian, Ubuntu; as root, or by sudo). It builds in build/run.
@@ -25,7 +27,7 @@ refuse() {
 	exit 2
 }
 
-seconds=10 telemetry=on prometheus=no collector=no tenants=no keep=no install=yes
+seconds=10 telemetry=on prometheus=no collector=no tenants=no ebpf=no keep=no install=yes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds)
@@ -41,6 +43,7 @@ while [ $# -gt 0 ]; do
 	--prometheus) prometheus=yes ;;
 	--collector) collector=yes ;;
 	--tenants) tenants=yes ;;
+	--ebpf) ebpf=yes ;;
 	--keep) keep=yes ;;
 	--no-install) install=no ;;
 	--help)
@@ -57,6 +60,7 @@ done
 [ "$telemetry $prometheus" != "off yes" ] || refuse "--telemetry off leaves Prometheus nothing to scrape"
 [ "$telemetry $collector" != "off yes" ] || refuse "--telemetry off leaves the Collector nothing to receive"
 [ "$telemetry $tenants" != "off yes" ] || refuse "--telemetry off leaves nothing to tell tenants by"
+[ "$telemetry $ebpf" != "off yes" ] || refuse "--telemetry off leaves nothing to look at from outside"
 
 step() {
 	printf '==> %s\n' "$*"
@@ -77,6 +81,7 @@ libprotobuf-c-dev header protobuf-c/protobuf-c.h
 protobuf-c-compiler command protoc-c
 zlib1g-dev        header zlib.h
 libjansson-dev    header jansson.h
+libncurses-dev    header curses.h
 libssl-dev        header openssl/evp.h
 wrk               command wrk
 python3           command python3
@@ -87,6 +92,12 @@ if [ $prometheus = yes ]; then
 fi
 if [ $collector = yes ]; then
 	needs+=$(needs_collector)
+fi
+if [ $ebpf = yes ]; then
+	# shellcheck source=orders/ebpf.sh
+	. examples/orders/ebpf.sh
+	ebpf_look_around
+	needs+=$ebpf_needs
 fi
 needs_install examples/run.sh "$needs" $install
 
@@ -107,6 +118,7 @@ clean_up() {
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 	rm -rf "$work"
+	[ $ebpf = no ] || rm -f "$ebpf_pin" # of an orders that had to be killed
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -125,6 +137,10 @@ if [ ! -e $build/build.ninja ]; then
 fi
 targets=(orders orders-bare)
 [ $tenants = no ] || targets+=(weir_cli)
+if [ $ebpf = yes ]; then
+	targets+=("${ebpf_targets[@]}")
+	grep -q ': phony bin/totals$' $build/build.ninja || cmake $build >"$work/configure" 2>&1 || { cat "$work/configure" >&2; fail "cmake failed"; } # what it needs has come since
+fi
 cmake --build $build --target "${targets[@]}"
 if [ $collector = yes ]; then
 	step "building the Collector, unless that is done already: minutes, once"
@@ -329,6 +345,9 @@ if [ $tenants = yes ]; then
 	python3 examples/orders/ask.py metrics "http://$tenants_metrics/metrics" "$work/tenant-metrics"
 fi
 
+# ---- from outside ----
+[ $ebpf = no ] || ebpf_run "$seconds"
+
 # ---- what came of it ----
 python3 examples/orders/report.py "${report[@]}"
 if [ $prometheus = yes ]; then
@@ -338,6 +357,7 @@ fi
 if [ $tenants = yes ]; then
 	python3 examples/orders/tenants.py "$work/by-tenant" "$work/tenant-metrics" || fail "orders and wrk do not agree about tenants"
 fi
+[ $ebpf = no ] || ebpf_report
 if [ $collector = yes ]; then
 	python3 examples/orders/trace.py "http://$gateway_metrics/metrics" "$collector_file" "$work/gateway.log"
 fi

@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(weir__propagation.request_id_header_len < sizeof weir__propagation.request_id_header);
 	level = weir__environment_log_level();
 	must(level >= WEIR_LOG_NONE && level <= WEIR_LOG_DEBUG);
-	interval = weir__environment_interval_ns();
+	interval = weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000);
 	must(interval >= WEIR_MS(1) && interval <= WEIR_S(86400));
 	must(weir__environment_resource(&o) == WEIR_OK);
 	check_resource();

@@ -105,9 +105,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			weir_ctx_inject(&next, keep, &again);
 			must(again.count == sent.count);
 			for (size_t i = 0; i < sent.count; i++)
-				if (p->w3c || strcmp(sent.list[i].name.ptr, "baggage") == 0)
-					must(again.list[i].value.len == sent.list[i].value.len &&
-					     memcmp(again.list[i].value.ptr, sent.list[i].value.ptr, sent.list[i].value.len) == 0);
+				if (p->w3c || strcmp(sent.list[i].name.ptr, "baggage") == 0) {
+					size_t value = sent.list[i].value.len;
+
+					must(again.list[i].value.len == value);
+					if (strcmp(sent.list[i].name.ptr, "b3") == 0 && sent.list[i].value.ptr[value - 1] == 'd')
+						value--; /* a traceparent goes before B3, and has no debug */
+					must(memcmp(again.list[i].value.ptr, sent.list[i].value.ptr, value) == 0);
+				}
 		}
 		weir_ctx_end(&next);
 		free(room);

@@ -126,33 +126,23 @@ static bool range_at_scale(struct weir__shape *shape, int32_t scale, uint64_t lo
 
 static void set_defaults(struct weir__shape *shape)
 {
-	static const uint64_t seconds[] = { /* of http.server.request.duration */
-		WEIR_MS(5),   WEIR_MS(10),  WEIR_MS(25),  WEIR_MS(50), WEIR_MS(75),   WEIR_MS(100),  WEIR_MS(250),
-		WEIR_MS(500), WEIR_MS(750), WEIR_S(1),    WEIR_MS(2500), WEIR_S(5),   WEIR_MS(7500), WEIR_S(10),
+	static const uint32_t bounds[][17] = { /* seconds in ms */
+		/* sizes of batches, lengths of queues */
+		[WEIR_ONE] = {0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000},
+		/* of http.server.request.duration */
+		[WEIR_SECONDS] = {5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000},
+		/* 64 bytes to 1 GiB, by 4 */
+		[WEIR_BYTES] = {1 << 6, 1 << 8, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26,
+		                1 << 28, 1 << 30},
+		/* in ppm: finer at both ends, where shares of errors and of successes lie */
+		[WEIR_RATIO] = {1000, 10000, 50000, 100000, 200000, 300000, 400000, 500000, 600000, 700000, 800000, 900000, 950000,
+		                990000, 999000, 1000000},
 	};
-	static const uint64_t bytes[] = { /* 64 bytes to 1 GiB, by 4 */
-		64,            WEIR_KIB(1) / 4, WEIR_KIB(1), WEIR_KIB(4),  WEIR_KIB(16),  WEIR_KIB(64),  WEIR_KIB(256),
-		WEIR_MIB(1),   WEIR_MIB(4),     WEIR_MIB(16), WEIR_MIB(64), WEIR_MIB(256), WEIR_MIB(1024),
-	};
-	static const uint64_t ratio[] = { /* in ppm: finer at both ends, where shares of errors and of successes lie */
-		1000,   10000,  50000,  100000, 200000, 300000, 400000, 500000,
-		600000, 700000, 800000, 900000, 950000, 990000, 999000, 1000000,
-	};
-	static const uint64_t one[] = { /* sizes of batches, lengths of queues */
-		0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000,
-	};
-	static const struct {
-		const uint64_t *bounds;
-		size_t bytes;
-	} defaults[] = {
-		[WEIR_ONE] = {one, sizeof one},
-		[WEIR_SECONDS] = {seconds, sizeof seconds},
-		[WEIR_BYTES] = {bytes, sizeof bytes},
-		[WEIR_RATIO] = {ratio, sizeof ratio},
-	};
+	static const uint8_t counts[] = {[WEIR_ONE] = 17, [WEIR_SECONDS] = 14, [WEIR_BYTES] = 13, [WEIR_RATIO] = 16};
 
-	memcpy(shape->bounds, defaults[shape->unit].bounds, defaults[shape->unit].bytes);
-	shape->bounds_count = (uint32_t)(defaults[shape->unit].bytes / sizeof *shape->bounds);
+	shape->bounds_count = counts[shape->unit];
+	for (uint32_t i = 0; i < shape->bounds_count; i++)
+		shape->bounds[i] = bounds[shape->unit][i] * (shape->unit == WEIR_SECONDS ? WEIR_MS(1) : 1);
 }
 
 static const char *set_bounds(struct weir__shape *shape, const uint64_t *bounds, size_t count)

@@ -1,5 +1,5 @@
-/* L0: ticks. See clock.h. The counter is tied to the clocks by anchors, each written once, then published by the count; a
- * reader that was held up until its anchor's place was used again asks the clocks. */
+/* L0: ticks. See clock.h. The counter is tied to the clocks by an anchor, written anew while spans flow. Writer: who holds the
+ * drain lock; a forked child may find it half written, and asks the clocks until its own next one. */
 #define _GNU_SOURCE
 #include "clock.h"
 
@@ -11,45 +11,27 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { ANCHORS = 16, SPREAD = ANCHORS / 2 };
 #define ANCHOR_EVERY_NS UINT64_C(100000000)
 #define STALE_NS UINT64_C(5000000000) /* nobody has ticked: the anchor is not trusted */
 
-struct anchor { /* relaxed; whole for who finds count unchanged by less than SPREAD after reading */
+struct weir__anchor weir__anchor = {.number = 1};
+uint64_t weir__clock_scale;
+static uint32_t usable; /* relaxed: the system's clock is the counter */
+struct measured {
 	uint64_t ticks, wall_ns, clock_ns;
 };
-static struct {
-	struct anchor list[ANCHORS];
-	uint32_t count;  /* release by who anchors; acquire */
-	uint32_t usable; /* relaxed: the system's clock is the counter */
-	uint64_t stale_ticks;
-	struct anchor base; /* what the scale is measured from. Writer and reader: who anchors */
-} clocks;
-uint64_t weir__clock_scale;
+static struct measured base; /* what the scale is measured from. Writer and reader: who anchors, as the next */
+static uint64_t last_ns;
 
 struct weir__moment weir__clock_moment(void)
 {
 	struct weir__moment now;
-	uint64_t pace = weir__load_relaxed(&weir__clock_scale);
 
-	if (pace != 0) {
-		uint32_t count = weir__load_acquire(&clocks.count);
-		const struct anchor *a = &clocks.list[count % ANCHORS];
-		uint64_t at = weir__load_relaxed(&a->ticks), wall = weir__load_relaxed(&a->wall_ns), passed;
-
-		now.ticks = weir__ticks(true);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the reads above come before the count's second one */
-		passed = now.ticks > at ? now.ticks - at : 0;
-		if (__builtin_expect(weir__load_relaxed(&clocks.count) - count < SPREAD &&
-		                     passed < weir__load_relaxed(&clocks.stale_ticks), 1)) {
-			now.wall_ns = wall + weir__ticks_to_ns(passed, pace);
-			now.counter = true;
-			return now;
-		}
+	if (!weir__clock_counter(&now)) {
+		now.ticks = weir__clock_ns();
+		now.wall_ns = weir__wall_ns();
+		now.counter = false;
 	}
-	now.ticks = weir__clock_ns();
-	now.wall_ns = weir__wall_ns();
-	now.counter = false;
 	return now;
 }
 
@@ -71,9 +53,9 @@ static bool may_use_counter(void)
 }
 
 /* The counter between two readings of the clock, as close together as can be had in a few tries. */
-static struct anchor measure(void)
+static struct measured measure(void)
 {
-	struct anchor best = {0, 0, 0};
+	struct measured best = {0, 0, 0};
 	uint64_t least = UINT64_MAX;
 
 	for (int tries = 0; tries < 5; tries++) {
@@ -81,50 +63,49 @@ static struct anchor measure(void)
 
 		if (after - before < least) {
 			least = after - before;
-			best = (struct anchor){before + (after - before) / 2, wall, clock};
+			best = (struct measured){before + (after - before) / 2, wall, clock};
 		}
 	}
 	return best;
 }
 
-static void publish(const struct anchor *now)
+static void publish(const struct measured *now)
 {
-	uint32_t next = weir__load_relaxed(&clocks.count) + 1;
-	struct anchor *a = &clocks.list[next % ANCHORS];
+	uint32_t number = weir__load_relaxed(&weir__anchor.number) | 1;
 
-	weir__store_relaxed(&a->ticks, now->ticks);
-	weir__store_relaxed(&a->wall_ns, now->wall_ns);
-	weir__store_relaxed(&a->clock_ns, now->clock_ns);
-	weir__store_release(&clocks.count, next);
+	weir__store_relaxed(&weir__anchor.number, number);
+	weir__store_release(&weir__anchor.ticks, now->ticks);
+	weir__store_release(&weir__anchor.wall_ns, now->wall_ns);
+	weir__store_release(&weir__anchor.number, number + 1);
+	last_ns = now->clock_ns;
 }
 
 void weir__clock_start(void)
 {
 	int saved = errno;
 
-	if (weir__load_relaxed(&clocks.usable) == 0 && may_use_counter()) {
-		clocks.base = measure();
-		weir__store_relaxed(&clocks.usable, 1u);
+	if (weir__load_relaxed(&usable) == 0 && may_use_counter()) {
+		base = measure();
+		weir__store_relaxed(&usable, 1u);
 	}
 	errno = saved;
 }
 
 void weir__clock_anchor(void)
 {
-	struct anchor now;
-	const struct anchor *last = &clocks.list[weir__load_relaxed(&clocks.count) % ANCHORS];
+	struct measured now;
 	uint64_t clock, ticks, ns;
 
-	if (weir__load_relaxed(&clocks.usable) == 0)
+	if (weir__load_relaxed(&usable) == 0)
 		return;
 	clock = weir__clock_ns();
-	if (clock - clocks.base.clock_ns < ANCHOR_EVERY_NS || clock - last->clock_ns < ANCHOR_EVERY_NS)
+	if (clock - base.clock_ns < ANCHOR_EVERY_NS || clock - last_ns < ANCHOR_EVERY_NS)
 		return;
 	now = measure();
-	ticks = now.ticks - clocks.base.ticks;
-	ns = now.clock_ns - clocks.base.clock_ns;
-	if (now.ticks <= clocks.base.ticks || ticks > UINT64_C(1) << 50 || ns > UINT64_C(1) << 40) { /* too long ago, or no counter */
-		clocks.base = now;
+	ticks = now.ticks - base.ticks;
+	ns = now.clock_ns - base.clock_ns;
+	if (now.ticks <= base.ticks || ticks > UINT64_C(1) << 50 || ns > UINT64_C(1) << 40) { /* too long ago, or no counter */
+		base = now;
 		return;
 	}
 #if defined(__SIZEOF_INT128__)
@@ -134,17 +115,17 @@ void weir__clock_anchor(void)
 
 		if (scale == 0)
 			return;
-		weir__store_relaxed(&clocks.stale_ticks, (uint64_t)(((u128)STALE_NS << 32) / scale));
+		weir__store_relaxed(&weir__anchor.stale_ticks, (uint64_t)(((u128)STALE_NS << 32) / scale));
 		weir__store_relaxed(&weir__clock_scale, scale);
 	}
 #endif
 	publish(&now);
 	if (ns > UINT64_C(10000000000)) /* ten seconds are enough to measure by; the clock's pace is adjusted now and then */
-		clocks.base = now;
+		base = now;
 }
 
 void weir__clock_forget(void)
 {
-	if (weir__load_relaxed(&clocks.usable) != 0)
-		clocks.base = measure(); /* the parent may have been writing it; pace and anchors are the machine's, and stay good */
+	if (weir__load_relaxed(&usable) != 0)
+		base = measure(); /* the parent may have been writing it; pace and anchors are the machine's, and stay good */
 }

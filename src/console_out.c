@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,25 +90,20 @@ static int open_way(enum way *way)
 static ssize_t write_some(int fd, enum way way, const char *text, size_t len)
 {
 	const struct timespec none = {0, 0};
-	uint64_t mask;
-	sigset_t pipe_signal, pending;
-	bool was_pending;
+	const uint64_t pipe_signal = UINT64_C(1) << (SIGPIPE - 1);
+	uint64_t mask, pending = 0; /* the kernel's words, as in port.c */
 	ssize_t done;
 	int error;
 
 	if (way == SOCKET)
 		return send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	mask = weir__signals_block();
-	sigpending(&pending);
-	was_pending = sigismember(&pending, SIGPIPE) == 1;
+	syscall(SYS_rt_sigpending, &pending, sizeof pending);
 	done = write(fd, text, way == CAREFUL && len > AT_ONCE ? AT_ONCE : len);
 	error = errno;
-	if (done < 0 && error == EPIPE && !was_pending) {
-		sigemptyset(&pipe_signal);
-		sigaddset(&pipe_signal, SIGPIPE);
-		while (sigtimedwait(&pipe_signal, NULL, &none) < 0 && errno == EINTR)
+	if (done < 0 && error == EPIPE && (pending & pipe_signal) == 0)
+		while (syscall(SYS_rt_sigtimedwait, &pipe_signal, NULL, &none, sizeof pipe_signal) < 0 && errno == EINTR)
 			;
-	}
 	weir__signals_restore(mask);
 	errno = error;
 	return done;

@@ -201,7 +201,7 @@ static void put_dropped(struct weir__text *t, const struct weir_ended *e)
 
 void weir__text_span(struct weir__text *t, const struct weir_ended *e)
 {
-	static const char *const kinds[] = {"?", "internal", "server", "client", "producer", "consumer"};
+	static const char kinds[][9] = {"?", "internal", "server", "client", "producer", "consumer"};
 
 	put_clean(t, e->name, false);
 	weir__text_format(t, " [%s] ", kinds[e->kind <= WEIR_CONSUMER ? e->kind : 0]);

@@ -103,40 +103,41 @@ struct teller {
 	void *arg;
 };
 
-static void tell_first(const struct teller *t, const char *key, const char *const *names)
+/* text: a key, and the variables of which the first that is set is its value, each with its NUL, and one more behind all. */
+static const char *tell_first(const struct teller *t, const char *text)
 {
-	for (; *names != NULL; names++) {
-		const char *value = getenv(*names);
+	const char *key = text;
+	bool told = false;
+
+	for (text += strlen(text) + 1; *text != '\0'; text += strlen(text) + 1) {
+		const char *value = told ? NULL : getenv(text);
 
 		if (value != NULL && *value != '\0') {
 			t->tell(t->arg, key, value);
-			return;
+			told = true;
 		}
 	}
+	return text + 1;
 }
 
 /* The names under which pods are told by the downward API: the OpenTelemetry operator's, then K8S_ as the Collector's pages have
  * them, then the bare ones of Kubernetes' and Google's pages. */
 static void tell_pod(const struct teller *t, char *text)
 {
-	static const struct {
-		const char *key, *names[4];
-	} known[] = {
-		{"k8s.pod.name", {"OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "K8S_POD_NAME", "POD_NAME", NULL}},
-		{"k8s.pod.uid", {"OTEL_RESOURCE_ATTRIBUTES_POD_UID", "K8S_POD_UID", "POD_UID", NULL}},
-		{"k8s.node.name", {"OTEL_RESOURCE_ATTRIBUTES_NODE_NAME", "K8S_NODE_NAME", "NODE_NAME", NULL}},
-		{"k8s.container.name", {"K8S_CONTAINER_NAME", "CONTAINER_NAME", NULL, NULL}},
-	};
-	static const char *const names[] = {"K8S_NAMESPACE_NAME", "K8S_NAMESPACE", "POD_NAMESPACE", "NAMESPACE", NULL};
+	/* text, as in own.h: pointers would be relocated in each process */
+	const char *known = "k8s.namespace.name\0K8S_NAMESPACE_NAME\0K8S_NAMESPACE\0POD_NAMESPACE\0NAMESPACE\0\0"
+	                    "k8s.pod.name\0OTEL_RESOURCE_ATTRIBUTES_POD_NAME\0K8S_POD_NAME\0POD_NAME\0\0"
+	                    "k8s.pod.uid\0OTEL_RESOURCE_ATTRIBUTES_POD_UID\0K8S_POD_UID\0POD_UID\0\0"
+	                    "k8s.node.name\0OTEL_RESOURCE_ATTRIBUTES_NODE_NAME\0K8S_NODE_NAME\0NODE_NAME\0\0"
+	                    "k8s.container.name\0K8S_CONTAINER_NAME\0CONTAINER_NAME\0\0";
 
 	if (read_file(text, FILE_BYTES, weir__container_files.namespace_name)) {
 		text[strcspn(text, "\n")] = '\0';
 		if (*text != '\0' && strlen(text) < 64)
 			t->tell(t->arg, "k8s.namespace.name", text);
 	}
-	tell_first(t, "k8s.namespace.name", names);
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		tell_first(t, known[i].key, known[i].names);
+	while (*known != '\0')
+		known = tell_first(t, known);
 }
 
 void weir__container_tell(void (*tell)(void *arg, const char *key, const char *value), void *arg)

@@ -5,6 +5,7 @@
 
 #include "atomic.h"
 #include "clock.h"
+#include "probe_request.h"
 #include "propagate.h"
 #include "registry.h"
 #include "ring.h"
@@ -31,8 +32,10 @@ struct weir__ctx *weir__ctx_of(const struct weir_ctx *given)
 	if (ctx == NULL || ctx == &none)
 		return NULL;
 	c = (struct weir__ctx *)(void *)ctx;
-	if (__builtin_expect((c->state & WEIR__CTX_MARK_BITS) != WEIR__CTX_MARK, 0))
+	if (__builtin_expect((c->state & WEIR__CTX_MARK_BITS) != WEIR__CTX_MARK, 0)) {
+		c->record.valid = 0;
 		c->state = WEIR__CTX_MARK; /* its memory may hold anything: it is as one that has ended */
+	}
 	return c;
 }
 
@@ -42,6 +45,7 @@ static void open_ctx(struct weir__ctx *c)
 
 	if (__builtin_expect(child != NULL, 0))
 		child();
+	weir__ctx_hide(c);
 	memset(&c->record, 0, sizeof c->record); /* apart, so that neither is a call */
 	memset(c->parent_id, 0, offsetof(struct weir__ctx, tracestate.text) - offsetof(struct weir__ctx, parent_id));
 	memset(&c->baggage, 0, offsetof(struct weir__ctx, peer) - offsetof(struct weir__ctx, baggage));
@@ -65,8 +69,13 @@ static void take_from_parent(struct weir__ctx *c, struct weir__ctx *parent)
 	if (parent == NULL || parent == c || (parent->state & WEIR__CTX_OPEN) == 0)
 		return;
 	weir__ctx_settled(parent);
-	memcpy(&c->record, &parent->record, sizeof c->record);
+	c->record.flags = parent->record.flags;
+	c->record.attrs_bytes = parent->record.attrs_bytes;
+	memcpy(c->record.attrs, parent->record.attrs, sizeof c->record.attrs);
+	memcpy(c->record.trace_id, parent->record.trace_id, sizeof c->record.trace_id + sizeof c->record.span_id);
 	memcpy(c->parent_id, parent->record.span_id, sizeof c->parent_id);
+	if (parent->record.valid != 0)
+		weir__ctx_show(c);
 	c->tracestate = parent->tracestate;
 	c->route = parent->route;
 	c->peer_family = parent->peer_family;
@@ -77,7 +86,7 @@ static void take_from_parent(struct weir__ctx *c, struct weir__ctx *parent)
 		memcpy(&c->tags, &parent->tags, sizeof c->tags);
 	if ((parent->state & WEIR__CTX_TENTATIVE) != 0)
 		c->root = parent->root;
-	c->state |= WEIR__CTX_SETTLED | WEIR__CTX_CHILD | (parent->state & (WEIR__CTX_RECORDS | WEIR__CTX_PARENT));
+	c->state |= WEIR__CTX_SETTLED | WEIR__CTX_CHILD | (parent->state & (WEIR__CTX_RECORDS | WEIR__CTX_PARENT | WEIR__CTX_DEBUG));
 }
 
 void weir_ctx_begin_opts(struct weir_ctx *ctx, const struct weir_ctx_options *given)
@@ -152,6 +161,22 @@ static uint64_t randomness(struct weir__ctx *c)
 	return weir__ot_random_of(c->record.trace_id);
 }
 
+/* Somebody asks who it is after all. By what its first span has left, so that a forked child says the same as its parent. */
+static void make_ids_of_refused(struct weir__ctx *c)
+{
+	uint64_t id;
+
+	weir__trace_id_mix(c->record.trace_id, c->start_ticks);
+	memcpy(&id, c->record.trace_id + 8, sizeof id);
+	id = weir__id_mix(id); /* ids of spans are told apart within their trace */
+	id = id != 0 ? id : 1;
+	memcpy(c->record.span_id, &id, sizeof id);
+	memset(&c->tracestate, 0, offsetof(struct weir__tracestate, text)); /* it came without a parent */
+	c->record.flags = WEIR__FLAG_RANDOM;
+	c->state |= WEIR__CTX_SETTLED;
+	weir__ctx_show(c);
+}
+
 void weir__ctx_settle(struct weir__ctx *c, enum weir_span_kind kind, struct weir_str name, struct weir_attrs attrs)
 {
 	const struct weir__sampling *s = weir__sampling();
@@ -162,22 +187,24 @@ void weir__ctx_settle(struct weir__ctx *c, enum weir_span_kind kind, struct weir
 
 	if (c->state & WEIR__CTX_SETTLED)
 		return;
+	if (c->state & WEIR__CTX_REFUSED) {
+		make_ids_of_refused(c);
+		return;
+	}
 	if ((c->state & WEIR__CTX_OPEN) == 0) { /* never begun, or ended */
 		open_ctx(c);
 		had_parent = false;
 	}
 	c->state |= WEIR__CTX_SETTLED;
-	c->record.valid = 1;
 	if (wanted && local == NULL) /* its spans are not recorded: as one that is lost */
 		weir__tally(WEIR__SPANS_POOL, 1);
 	if (!had_parent || (c->state & WEIR__CTX_B3) != 0) /* it belongs to a traceparent */
 		memset(&c->tracestate, 0, offsetof(struct weir__tracestate, text));
 	if (!had_parent) {
-		if (local == NULL) {
-			c->record.valid = 0;
+		if (local == NULL)
 			return;
-		}
-		weir__trace_id_make(local, c->record.trace_id);
+		weir__trace_id_draw(local, c->record.trace_id);
+		weir__trace_id_mix(c->record.trace_id, 0);
 		c->record.flags = WEIR__FLAG_RANDOM;
 	}
 	if (wanted && had_parent && !s->ignore_parent) {
@@ -204,9 +231,21 @@ void weir__ctx_settle(struct weir__ctx *c, enum weir_span_kind kind, struct weir
 		memcpy(c->record.span_id, c->parent_id, sizeof c->record.span_id);
 	else /* the first span's, so that what is sent on or logged before it begins is its own; if there is one at all */
 		weir__span_id_make(local, c->record.span_id);
+	weir__ctx_show(c);
+	if (WEIR__WATCHED(request_begin))
+		weir__probe_request_begin(c, kind, name);
 }
 
 /* ---- end ---- */
+
+/* Of one whose first span never ended: as if it ended now. */
+static void time_now(struct weir__ctx *c)
+{
+	bool counter = (c->state & WEIR__CTX_COUNTER) != 0;
+
+	if ((c->state & (WEIR__CTX_TIMED | WEIR__CTX_CLOCKED)) == WEIR__CTX_CLOCKED)
+		c->first_ns = weir__ticks_between(c->start_ticks, weir__ticks(counter), weir__ticks_pace(counter));
+}
 
 static void send_verdict(struct weir__ctx *c)
 {
@@ -215,12 +254,9 @@ static void send_verdict(struct weir__ctx *c)
 	struct weir__verdict_record *record;
 	enum weir__ring_fault why;
 	enum weir__verdict verdict = WEIR__VERDICT_DROP;
-	bool counter = (c->state & WEIR__CTX_COUNTER) != 0;
 
 	if (local == NULL)
 		return;
-	if ((c->state & (WEIR__CTX_TIMED | WEIR__CTX_CLOCKED)) == WEIR__CTX_CLOCKED) /* its first span never ended */
-		c->first_ns = weir__ticks_between(c->start_ticks, weir__ticks(counter), weir__ticks_pace(counter));
 	if (s->keep_failed && ((c->state & WEIR__CTX_FAILED) != 0 || c->status >= 500))
 		verdict = WEIR__VERDICT_FAILED;
 	else if (s->keep_slow && c->slo_ns != 0 && c->first_ns >= c->slo_ns)
@@ -236,14 +272,27 @@ static void send_verdict(struct weir__ctx *c)
 	weir__ring_commit(local, sizeof *record);
 }
 
+static __attribute__((cold, noinline)) void tell_end(struct weir__ctx *c)
+{
+	weir__ctx_told(c);
+	if ((c->state & (WEIR__CTX_SETTLED | WEIR__CTX_CHILD)) != WEIR__CTX_SETTLED || c->record.valid == 0)
+		return;
+	time_now(c);
+	weir__probe_request_end(c);
+}
+
 void weir_ctx_end(struct weir_ctx *ctx)
 {
 	struct weir__ctx *c = weir__ctx_of(ctx);
 
 	if (c == NULL || (c->state & WEIR__CTX_OPEN) == 0)
 		return;
-	if ((c->state & (WEIR__CTX_TENTATIVE | WEIR__CTX_CHILD)) == WEIR__CTX_TENTATIVE)
+	if ((c->state & (WEIR__CTX_TENTATIVE | WEIR__CTX_CHILD)) == WEIR__CTX_TENTATIVE) {
+		time_now(c);
 		send_verdict(c);
+	}
+	if (WEIR__WATCHED(request_end) || WEIR__WATCHED(slo_miss))
+		tell_end(c);
 	if (c->baggage.dropped != 0)
 		weir__tally(WEIR__BAGGAGE_DROPPED, c->baggage.dropped);
 	c->baggage = weir__baggage_in(NULL, 0); /* its buffer may go */
@@ -252,6 +301,14 @@ void weir_ctx_end(struct weir_ctx *ctx)
 }
 
 /* ---- the current one ---- */
+
+/* Seen from outside too. The record comes first in a context; it is complete, or valid is 0. */
+static inline void make_current(struct weir__local *local, struct weir_ctx *ctx)
+{
+	local->current = ctx;
+	weir__outside_fence();
+	*local->outside = ctx;
+}
 
 struct weir_scope weir_ctx_attach(struct weir_ctx *ctx)
 {
@@ -265,6 +322,8 @@ struct weir_scope weir_ctx_attach(struct weir_ctx *ctx)
 		ctx = local->current;
 	if (ctx == &none)
 		ctx = NULL;
+	if (ctx != NULL && weir__ctx_of(ctx) != NULL) /* what never was one is one from here on, since others read it */
+		weir__ctx_told((struct weir__ctx *)(void *)ctx);
 	at = local->depth;
 	if (at < WEIR__SCOPES) { /* a handler that detaches its own in between goes past no place that is being filled, and finds there what is current */
 		local->scopes[at].ctx = local->current;
@@ -283,7 +342,7 @@ struct weir_scope weir_ctx_attach(struct weir_ctx *ctx)
 		scope.private_[0] = (uint64_t)(uintptr_t)local->current | 1;
 		scope.private_[1] = (uint64_t)(uintptr_t)ctx;
 	}
-	local->current = ctx;
+	make_current(local, ctx);
 	WEIR__LEAVES(local);
 	return scope;
 }
@@ -295,7 +354,7 @@ static void bring_back(struct weir__local *local)
 
 	while (at != 0 && local->scopes[at - 1].token == 0)
 		at--;
-	local->current = at != 0 ? local->scopes[at - 1].ctx : NULL;
+	make_current(local, at != 0 ? local->scopes[at - 1].ctx : NULL);
 	if (local->depth <= WEIR__SCOPES) {
 		local->depth = at;
 		local->astray = 0;
@@ -319,7 +378,7 @@ static void detach_deep(struct weir__local *local, struct weir_scope scope)
 	if (local->astray != 0 || local->depth == WEIR__SCOPES)
 		bring_back(local);
 	else
-		local->current = (struct weir_ctx *)(uintptr_t)(scope.private_[0] & ~UINT64_C(1));
+		make_current(local, (struct weir_ctx *)(uintptr_t)(scope.private_[0] & ~UINT64_C(1)));
 }
 
 static void detach(struct weir__local *local, struct weir_scope scope)
@@ -366,8 +425,10 @@ void weir_ctx_set_route(struct weir_ctx *ctx, struct weir_str route)
 {
 	struct weir__ctx *c = weir__ctx_of(ctx);
 
-	if (c != NULL)
+	if (c != NULL) {
 		c->route = weir__route_find(route);
+		weir__ctx_outside(c);
+	}
 }
 
 void weir_ctx_set_status(struct weir_ctx *ctx, int http_status)
@@ -378,7 +439,7 @@ void weir_ctx_set_status(struct weir_ctx *ctx, int http_status)
 		c->status = (uint16_t)http_status;
 }
 
-void weir_ctx_set_peer(struct weir_ctx *ctx, const void *sockaddr, size_t size)
+__attribute__((cold)) void weir_ctx_set_peer(struct weir_ctx *ctx, const void *sockaddr, size_t size)
 {
 	struct weir__ctx *c = weir__ctx_of(ctx);
 	sa_family_t family;
@@ -416,7 +477,7 @@ void weir_ctx_set_peer(struct weir_ctx *ctx, const void *sockaddr, size_t size)
 	}
 }
 
-void weir_ctx_set_slo(struct weir_ctx *ctx, const struct weir_histogram *histogram)
+__attribute__((cold)) void weir_ctx_set_slo(struct weir_ctx *ctx, const struct weir_histogram *histogram)
 {
 	struct weir__ctx *c = weir__ctx_of(ctx);
 	const struct weir__instrument *i;

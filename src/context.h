@@ -11,6 +11,7 @@
 #include "ring.h"
 #include "tracestate.h"
 
+#include <weir/abi/thread_context.h>
 #include <weir/span.h>
 
 enum { /* state of a context */
@@ -25,8 +26,10 @@ enum { /* state of a context */
 	WEIR__CTX_CHILD = 256,     /* of a context of this process, which decides */
 	WEIR__CTX_COUNTER = 512,   /* ticks are the counter's */
 	WEIR__CTX_B3 = 1024,       /* the parent came by B3 */
+	WEIR__CTX_DEBUG = 2048,    /* with a parent: it asked for that by B3, and those that are called learn of it */
 	WEIR__CTX_TIMED = 4096,    /* its first span has ended, so that first_ns is known */
 	WEIR__CTX_CLOCKED = 8192,  /* start_ticks and start_ns are there */
+	WEIR__CTX_REFUSED = 16384, /* a root that nobody records: that much is decided, its ids are made when somebody asks */
 	WEIR__CTX_RECORDS = WEIR__CTX_SAMPLED | WEIR__CTX_TENTATIVE,
 	WEIR__CTX_MARK = 0x5c710000, /* what never was a context has it not; one that has ended keeps it */
 	WEIR__CTX_MARK_BITS = 0x7fff0000,
@@ -50,11 +53,7 @@ enum { WEIR__TAGS_BEGUN = 128, WEIR__TAGS_IN_CTX = 8 };
 /* A caller's struct weir_ctx and struct weir_span are words to the compiler, which may see both sides (-flto): so these, and
  * what of them is handed on by pointer, may stand for whatever type lies there. */
 struct __attribute__((may_alias)) weir__ctx {
-	struct {
-		uint8_t trace_id[16], span_id[8], valid, flags;
-		uint16_t attrs_bytes;
-		uint8_t attrs[36];
-	} record;
+	struct weir_thread_context record;
 	/* what each request needs stands together, in two cache lines */
 	uint8_t parent_id[8];
 	uint32_t state;
@@ -121,6 +120,12 @@ static inline void weir__ctx_settled(struct weir__ctx *ctx)
 	if ((ctx->state & WEIR__CTX_SETTLED) == 0)
 		weir__ctx_settle(ctx, (enum weir_span_kind)0, weir_str_n("", 0), (struct weir_attrs){NULL, 0});
 }
+/* What was left as it came, of a root that nobody records: its ids, where somebody may look at them from outside. */
+static inline void weir__ctx_told(struct weir__ctx *ctx)
+{
+	if (__builtin_expect((ctx->state & (WEIR__CTX_REFUSED | WEIR__CTX_SETTLED)) == WEIR__CTX_REFUSED, 0))
+		weir__ctx_settled(ctx);
+}
 static inline uint64_t weir__ctx_now(const struct weir__ctx *ctx, uint64_t ticks) /* wall clock */
 {
 	return ctx->start_ns + weir__ticks_between(ctx->start_ticks, ticks, weir__ticks_pace((ctx->state & WEIR__CTX_COUNTER) != 0));
@@ -140,6 +145,26 @@ extern struct weir__propagation weir__propagation;
 extern void (*weir__on_child_request)(void); /* relaxed; set by init where a child is to export by itself */
 
 const struct weir__route *weir__route_find(struct weir_str route); /* made if need be; NULL: counted */
+
+/* The record's attributes, as they are to be seen from outside: all of them anew. */
+void weir__ctx_outside(struct weir__ctx *ctx);
+/* A record that is filled is not to be read meanwhile: what stands before this is stored before what stands behind it, as far as
+ * a reader is concerned who stops the thread. */
+static inline void weir__outside_fence(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+/* Not to be read, from here on. */
+static inline void weir__ctx_hide(struct weir__ctx *ctx)
+{
+	ctx->record.valid = 0;
+	weir__outside_fence();
+}
+static inline void weir__ctx_show(struct weir__ctx *ctx)
+{
+	weir__outside_fence();
+	ctx->record.valid = 1;
+}
 
 size_t weir__peer_text(char out[48], const struct weir__ctx *ctx); /* the address, ends in NUL */
 
@@ -188,9 +213,9 @@ enum {
 };
 struct weir__exemplar_record {
 	uint32_t bytes;
-	uint16_t type, reserved_;
+	uint16_t type, counter; /* what ticks are, 0 or 1 */
 	uint32_t cell, bucket;
-	uint64_t value, time_ns;
+	uint64_t value, time_ns, ticks;
 	struct weir_ids ids;
 };
 enum weir__verdict { WEIR__VERDICT_DROP, WEIR__VERDICT_FAILED, WEIR__VERDICT_SLOW };

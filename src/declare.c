@@ -8,6 +8,7 @@
 #include "observe.h"
 #include "options.h"
 #include "pages.h"
+#include "probe.h"
 
 #include <string.h>
 
@@ -203,6 +204,8 @@ int weir_instrument_configure(const char *name, const struct weir_instrument_opt
 		return WEIR_ENOMEM;
 	error = weir__configure(name, &taken, &why);
 	weir__leave(&guard);
+	if (error == WEIR_OK)
+		weir__probe_config("instrument", name);
 	if (why.text[0] != '\0')
 		weir_private_log(WEIR_LOG_ERROR, "%s", why.text);
 	return error;

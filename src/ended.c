@@ -145,7 +145,6 @@ static bool read_entries(struct weir_ended *e, struct weir_batch *batch, const c
 
 bool weir_ended_next(struct weir_ended *e)
 {
-	static const char *const why[] = {NULL, "failed", "slow"};
 	struct weir_batch *batch = (struct weir_batch *)(uintptr_t)e->private_[0];
 
 	while (e->private_[1] < batch->count) {
@@ -159,7 +158,7 @@ bool weir_ended_next(struct weir_ended *e)
 		if (r == NULL)
 			continue;
 		text = (const char *)(r + 1);
-		if (!read_entries(e, batch, text + r->name_len + r->tracestate_len, r->entries_len, why[r->kept < 3 ? r->kept : 0])) {
+		if (!read_entries(e, batch, text + r->name_len + r->tracestate_len, r->entries_len, r->kept == 1 ? "failed" : r->kept == 2 ? "slow" : NULL)) {
 			batch->list[at - 1] = NULL; /* counted when the batch is done with: it may be read, and offered, again */
 			continue;
 		}

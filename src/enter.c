@@ -7,6 +7,7 @@
 #include "ring.h"
 #include "exemplar.h"
 #include "place.h"
+#include "probe.h"
 #include "segment.h"
 #include "shard.h"
 #include "tally.h"
@@ -19,6 +20,13 @@ static uint64_t lost[WEIR__LOSSES];
 void weir__lose(enum weir__loss why)
 {
 	weir__add_relaxed(&lost[why], 1u);
+	if (WEIR__WATCHED(drop))
+		weir__probe_drop(weir__loss_text(why), 1);
+}
+
+const char *weir__loss_text(enum weir__loss why)
+{
+	return weir__nth_text("refused\0value\0labels\0memory\0reentry\0contended", why);
 }
 
 uint64_t weir__lost(enum weir__loss why)

@@ -26,7 +26,7 @@ static const char *variable(const char *name)
 
 enum weir_log_level weir__environment_log_level(void)
 {
-	static const char *const names[] = {"none", "error", "warn", "info", "debug"};
+	static const char names[][6] = {"none", "error", "warn", "info", "debug"};
 	const char *value = variable("OTEL_LOG_LEVEL");
 
 	for (int i = 0; value != NULL && i < 5; i++)
@@ -37,19 +37,19 @@ enum weir_log_level weir__environment_log_level(void)
 	return WEIR_LOG_WARN;
 }
 
-uint64_t weir__environment_interval_ns(void)
+uint64_t weir__environment_ns(const char *name, unsigned ms_without)
 {
-	const char *value = variable("OTEL_METRIC_EXPORT_INTERVAL");
+	const char *value = variable(name);
 	unsigned long long ms;
 	char *end;
 
 	if (value == NULL)
-		return WEIR_S(60);
+		return WEIR_MS((uint64_t)ms_without);
 	errno = 0;
 	ms = strtoull(value, &end, 10);
 	if (*end != '\0' || errno != 0 || value[0] == '-' || ms == 0 || ms > 86400000) {
-		weir_private_log(WEIR_LOG_WARN, "OTEL_METRIC_EXPORT_INTERVAL=%.40s is no number of milliseconds: 60000 is taken", value);
-		return WEIR_S(60);
+		weir_private_log(WEIR_LOG_WARN, "%s=%.40s is no number of milliseconds: %u is taken", name, value, ms_without);
+		return WEIR_MS((uint64_t)ms_without);
 	}
 	return WEIR_MS((uint64_t)ms);
 }
@@ -235,7 +235,7 @@ int weir__environment_resource(const struct weir_options *o)
 	set_text(r, "telemetry.sdk.language", "c");
 	set_text(r, "telemetry.sdk.name", "weir");
 	set_text(r, "telemetry.sdk.version", WEIR_VERSION_TEXT);
-	set(r, "process.pid", weir_attr_int("process.pid", getpid()));
+	set(r, "process.pid", weir_attr_int("process.pid", weir__pid()));
 	set_text(r, "process.executable.name", exe);
 	if (uname(&host) == 0) {
 		set_text(r, "host.name", host.nodename);
@@ -269,6 +269,6 @@ int weir__environment_resource_again(void)
 	if (newest != NULL)
 		copy(r, &newest->attrs);
 	set_instance(r);
-	set(r, "process.pid", weir_attr_int("process.pid", getpid()));
+	set(r, "process.pid", weir_attr_int("process.pid", weir__pid()));
 	return finish(r);
 }

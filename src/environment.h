@@ -5,7 +5,8 @@
 #include <weir/lifecycle.h>
 
 enum weir_log_level weir__environment_log_level(void);
-uint64_t weir__environment_interval_ns(void);
+/* A variable in milliseconds, 1 to a day; what is none is told, and taken as what is without it. */
+uint64_t weir__environment_ns(const char *name, unsigned ms_without);
 
 /* Sampling, propagation, limits, the queue of spans: options over OTEL_ variables. WEIR_EINVAL, WEIR_ENOMEM. */
 int weir__environment_traces(const struct weir_options *options);

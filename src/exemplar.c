@@ -17,7 +17,7 @@ static struct store *store; /* made by the first put, kept for ever. Under the l
 /* How many there are. Writer: under the lock; readers: also without it, relaxed: whether there are any at all, and how
  * much room a copy takes. */
 static uint32_t count;
-static uint64_t not_before_ns; /* what waited in the rings when a series retired may be its. Under the lock */
+uint64_t weir__exemplars_since[2];
 static uint64_t dropped; /* writers: who puts; readers: any thread; relaxed */
 
 /* The first place whose key is not below. */
@@ -58,32 +58,36 @@ static struct weir_exemplar *take_place(uint64_t key)
 	return &store->list[at];
 }
 
+void weir__exemplar_drop(void)
+{
+	weir__add_relaxed(&dropped, 1u);
+}
+
 void weir__exemplar_put(uint32_t cell, uint32_t bucket, uint64_t value, uint64_t time_ns, const struct weir_ids *ids)
 {
 	struct weir_exemplar *place, exemplar = {.value = value, .time_ns = time_ns, .bucket = bucket, .ids = *ids};
 	struct weir__wiped *wiped;
 
 	if (cell == 0 || weir__generation() == 0) { /* an empty handle; or no memory at all */
-		weir__add_relaxed(&dropped, 1u);
+		weir__exemplar_drop();
 		return;
 	}
 	wiped = weir__wiped();
 	weir__lock(&wiped->exemplars);
-	place = time_ns >= not_before_ns ? take_place((uint64_t)cell << 32 | bucket) : NULL;
+	place = take_place((uint64_t)cell << 32 | bucket);
 	if (place != NULL)
 		*place = exemplar;
 	weir__unlock(&wiped->exemplars);
 	if (place == NULL)
-		weir__add_relaxed(&dropped, 1u);
+		weir__exemplar_drop();
 }
 
-void weir__exemplars_take_away(uint32_t cell, uint64_t before_ns)
+void weir__exemplars_take_away(uint32_t cell)
 {
 	struct weir__wiped *wiped = weir__wiped();
 	size_t from, to, rest;
 
 	weir__lock(&wiped->exemplars);
-	not_before_ns = before_ns;
 	if (count != 0) {
 		from = place_of(store->keys, count, (uint64_t)cell << 32);
 		to = place_of(store->keys, count, (uint64_t)(cell + 1) << 32);

@@ -13,8 +13,12 @@ enum { WEIR__EXEMPLARS_MAX = 4096 };
 
 /* cell: the first of the series. bucket: its number as a snapshot counts; 0 for a counter. */
 void weir__exemplar_put(uint32_t cell, uint32_t bucket, uint64_t value, uint64_t time_ns, const struct weir_ids *ids);
-/* Those of the series that begins at a cell; and none comes later whose time is before. */
-void weir__exemplars_take_away(uint32_t cell, uint64_t before_ns);
+/* Those of the series that begins at a cell. */
+void weir__exemplars_take_away(uint32_t cell);
+/* What waited in the rings when series retired, since nobody took it, may be theirs: what was pushed before is counted as dropped.
+ * Of either kind of ticks, [1] the counter's: the wall clock may go back. Relaxed; writer: who retires; reader: who drains. */
+extern uint64_t weir__exemplars_since[2];
+void weir__exemplar_drop(void); /* counts one */
 uint64_t weir__exemplars_dropped(void); /* any thread */
 void weir__exemplars_restart(void); /* in a forked child. With the core lock held, before anything else comes here */
 

@@ -5,6 +5,7 @@
 #include "gate.h"
 #include "options.h"
 #include "pipeline.h"
+#include "probe.h"
 #include "snapshot.h"
 #include "spans.h"
 #include "tally.h"
@@ -12,8 +13,8 @@
 #include <weir/abi/private.h>
 #include <weir/exporter.h>
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { EXPORTERS_MAX = 64 };
 #define NO_TAKER UINT32_MAX
@@ -29,6 +30,7 @@ struct weir_exporter {
 	int (*flush)(void *arg, uint64_t timeout_ns);
 	void (*idle)(void *arg);          /* relaxed; set by its maker */
 	uint64_t interval_ns, due_ns;
+	uint64_t timeout_ns; /* of a turn of metrics */
 	uint32_t taker;                   /* its place in the queue of spans */
 	uint64_t spans_due_ns;            /* no sooner than this, but for a whole batch. Writer and reader: who runs it */
 	bool busy;                        /* it said: not now. As spans_due_ns */
@@ -137,14 +139,17 @@ int weir_exporter_new(struct weir_exporter **exporter, const struct weir_exporte
 	else if (e == NULL)
 		error = WEIR_ENOMEM;
 	if (error == WEIR_OK) {
-		strncpy(e->name, o.name != NULL ? o.name : "exporter", sizeof e->name - 1);
+		snprintf(e->name, sizeof e->name, "%s", o.name != NULL ? o.name : "exporter");
 		e->arg = o.arg;
 		e->metrics = o.metrics;
 		e->closed = o.closed;
 		e->spans = o.spans;
 		e->flush = o.flush;
 		e->taker = NO_TAKER;
-		e->interval_ns = o.interval_ns != 0 ? o.interval_ns : weir__environment_interval_ns();
+		e->interval_ns = o.interval_ns != 0 ? o.interval_ns : weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000);
+		e->timeout_ns = weir__environment_ns("OTEL_METRIC_EXPORT_TIMEOUT", 30000);
+		if (e->timeout_ns > e->interval_ns)
+			e->timeout_ns = e->interval_ns;
 		e->due_ns = due_after(weir__clock_ns(), e->interval_ns);
 		e->spans_due_ns = weir__clock_ns();
 		if (e->spans != NULL && !weir__load_relaxed(&weir__propagation.disabled))
@@ -243,13 +248,14 @@ static int run_spans(struct weir_exporter *e, bool all, uint64_t deadline_ns)
 	/* what comes meanwhile has its own turn: a flush ends */
 	for (uint32_t taken = 0; taken < pending;) {
 		struct weir_batch batch;
-		uint64_t left = left_until(deadline_ns);
+		uint64_t left = left_until(deadline_ns), most = left < o.timeout_ns ? left : o.timeout_ns, began;
 		int error;
 
 		if (!weir__spans_take(e->taker, &batch))
 			break;
 		taken += (uint32_t)batch.count;
-		error = e->spans(e->arg, &batch, left < o.timeout_ns ? left : o.timeout_ns);
+		began = weir__probe_export_begin(e->name, true, batch.count);
+		error = weir__probe_export_end(e->name, true, batch.count, e->spans(e->arg, &batch, most), began);
 		if (error == WEIR_ELIMIT) {
 			weir__spans_done(e->taker, &batch, WEIR__BATCH_AGAIN);
 			e->busy = true;
@@ -290,6 +296,13 @@ static int flush_spans(struct weir_exporter *e, uint64_t deadline_ns)
 	return result == WEIR_ELIMIT ? WEIR_ETIMEOUT : result;
 }
 
+static int export_metrics(struct weir_exporter *e, const struct weir_snapshot *snapshot, uint64_t timeout_ns)
+{
+	uint64_t began = weir__probe_export_begin(e->name, false, 0);
+
+	return weir__probe_export_end(e->name, false, 0, e->metrics(e->arg, snapshot, timeout_ns), began);
+}
+
 /* One exporter's turn, under no lock. *snapshot is made if need be, and shared. */
 static int run_one(struct weir_exporter *e, bool metrics_due, bool flushing, uint64_t deadline_ns, struct weir_snapshot **snapshot)
 {
@@ -302,10 +315,10 @@ static int run_one(struct weir_exporter *e, bool metrics_due, bool flushing, uin
 	if (e->metrics != NULL && metrics_due) {
 		error = *snapshot == NULL ? weir_snapshot_new(snapshot) : WEIR_OK;
 		if (error == WEIR_OK)
-			error = e->metrics(e->arg, *snapshot, left < e->interval_ns || flushing ? left : e->interval_ns);
+			error = export_metrics(e, *snapshot, left < e->timeout_ns || flushing ? left : e->timeout_ns);
 		if (error == WEIR_ELIMIT && flushing && e->flush != NULL) { /* what it has is sent on first */
 			e->flush(e->arg, left_until(deadline_ns));
-			error = e->metrics(e->arg, *snapshot, left_until(deadline_ns));
+			error = export_metrics(e, *snapshot, left_until(deadline_ns));
 		}
 		if (error == WEIR_ELIMIT && !flushing) { /* not now: the next snapshot says it all */
 			error = WEIR_OK;
@@ -331,14 +344,12 @@ static int run_one(struct weir_exporter *e, bool metrics_due, bool flushing, uin
 		if (error != WEIR_OK)
 			result = error;
 	}
-	e->last_error = result; /* one that failed once is well again */
-	return result;
+	return e->last_error = result; /* one that failed once is well again */
 }
 
 static void soonest(uint64_t *next_ns, uint64_t due_ns)
 {
-	if (due_ns < *next_ns)
-		*next_ns = due_ns;
+	*next_ns = due_ns < *next_ns ? due_ns : *next_ns;
 }
 
 int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
@@ -387,8 +398,7 @@ int weir__exporters_run(bool all, uint64_t deadline_ns, uint64_t *next_ns)
 		if (error != WEIR_OK && (result == WEIR_OK || error == WEIR_ETIMEOUT))
 			result = error;
 		soonest(next_ns, e->due_ns);
-		if (e->spans != NULL)
-			soonest(next_ns, e->spans_due_ns);
+		soonest(next_ns, e->spans != NULL ? e->spans_due_ns : UINT64_MAX);
 		weir__lock(&wiped->life);
 		e->running = false;
 		weir__store_release(&exporters.finished, exporters.finished + 1);

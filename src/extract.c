@@ -10,7 +10,7 @@
 
 __attribute__((noinline, cold)) static void restart(struct weir__ctx *c)
 {
-	c->state = (c->state | WEIR__CTX_MANY) & ~(unsigned)(WEIR__CTX_PARENT | WEIR__CTX_B3);
+	c->state = (c->state | WEIR__CTX_MANY) & ~(unsigned)(WEIR__CTX_PARENT | WEIR__CTX_B3 | WEIR__CTX_DEBUG);
 	memset(&c->record, 0, sizeof c->record);
 	memset(c->parent_id, 0, sizeof c->parent_id);
 }
@@ -32,7 +32,7 @@ static void traceparent(struct weir__ctx *c, struct weir_str value)
 		return;
 	memset(&ids, 0, sizeof ids);
 	if ((c->state & (WEIR__CTX_PARENT | WEIR__CTX_B3)) != WEIR__CTX_PARENT && weir__traceparent_parse(&ids, value)) {
-		c->state &= ~(unsigned)WEIR__CTX_B3;
+		c->state &= ~(unsigned)(WEIR__CTX_B3 | WEIR__CTX_DEBUG);
 		take_parent(c, &ids, false);
 	} else {
 		restart(c);
@@ -40,7 +40,7 @@ static void traceparent(struct weir__ctx *c, struct weir_str value)
 	}
 }
 
-enum { SEEN_TRACE = 1, SEEN_SPAN = 2, SEEN_SAMPLED = 4, SEEN_DEBUG = 8, SEEN_BAD = 16, SEEN_SINGLE = 32 };
+enum { SEEN_TRACE = 1, SEEN_SPAN = 2, SEEN_SAMPLED = 4, SEEN_BAD = 8, SEEN_SINGLE = 16 };
 
 /* To a traceparent. */
 static bool gives_way(const struct weir__ctx *c)
@@ -60,6 +60,7 @@ __attribute__((noinline, cold)) static void b3_single(struct weir__ctx *c, struc
 		return;
 	}
 	if (b3.has_ids) {
+		c->state = (c->state & ~(unsigned)WEIR__CTX_DEBUG) | (b3.sampling == WEIR__B3_DEBUG ? WEIR__CTX_DEBUG : 0u);
 		take_parent(c, &b3.ids, true);
 		c->b3_seen |= SEEN_SINGLE;
 	}
@@ -98,11 +99,11 @@ __attribute__((noinline, cold)) static void b3_multi(struct weir__ctx *c, enum w
 		break;
 	default:
 		if (b3.sampling == WEIR__B3_DEBUG)
-			c->b3_seen |= SEEN_DEBUG;
+			c->state |= WEIR__CTX_DEBUG;
 		if (b3.sampling == WEIR__B3_YES)
 			c->b3_seen |= SEEN_SAMPLED;
 	}
-	c->record.flags = (c->b3_seen & (SEEN_SAMPLED | SEEN_DEBUG)) != 0 ? WEIR__FLAG_SAMPLED : 0;
+	c->record.flags = (c->b3_seen & SEEN_SAMPLED) != 0 || (c->state & WEIR__CTX_DEBUG) != 0 ? WEIR__FLAG_SAMPLED : 0;
 	if ((c->b3_seen & (SEEN_TRACE | SEEN_SPAN | SEEN_BAD)) == (SEEN_TRACE | SEEN_SPAN))
 		c->state |= WEIR__CTX_PARENT | WEIR__CTX_B3;
 }
@@ -149,7 +150,7 @@ void weir_ctx_add_header(struct weir_ctx *ctx, struct weir_str name, struct weir
 	const struct weir__propagation *p = &weir__propagation;
 	enum weir__header which;
 
-	if (c == NULL || (c->state & (WEIR__CTX_OPEN | WEIR__CTX_SETTLED)) != WEIR__CTX_OPEN || name.ptr == NULL || value.ptr == NULL)
+	if (c == NULL || (c->state & (WEIR__CTX_OPEN | WEIR__CTX_SETTLED | WEIR__CTX_REFUSED)) != WEIR__CTX_OPEN || name.ptr == NULL || value.ptr == NULL)
 		return;
 	which = weir__header_of(name);
 	switch (which) {

@@ -74,7 +74,6 @@ uint64_t weir__overflowed_total(void)
 
 void weir__health_refresh(void)
 {
-	static const char *const reasons[WEIR__LOSSES] = {"refused", "value", "labels", "memory", "reentry", "contended"};
 	struct weir_observer *o = weir__observer_internal();
 
 	if (weir__load_acquire(&started) == 0)
@@ -89,7 +88,8 @@ void weir__health_refresh(void)
 			weir_observer_report_with(o, &own[OVERFLOWED].observed, (int64_t)weir__cell_sum(i->folded_cell), i->name);
 	}
 	for (int why = 0; why < WEIR__LOSSES; why++)
-		weir_observer_report_with(o, &own[DROPPED].observed, (int64_t)weir__lost((enum weir__loss)why), reasons[why]);
+		weir_observer_report_with(o, &own[DROPPED].observed, (int64_t)weir__lost((enum weir__loss)why),
+		                          weir__loss_text((enum weir__loss)why));
 	weir_observer_report_with(o, &own[MENDED].observed, (int64_t)weir__mended_total(false), "cleaned");
 	weir_observer_report_with(o, &own[MENDED].observed, (int64_t)weir__mended_total(true), "cut");
 	weir_observer_report(o, &own[SEGMENT].observed, (int64_t)weir__segment_bytes());

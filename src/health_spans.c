@@ -27,10 +27,14 @@
 	  "What went wrong with requests and spans, by kind.", "kind")
 WEIR__OWN(LIST, own, declare)
 
-static void report(const struct weir_observed *what, enum weir__tally tally, const char *label)
-{
-	weir_observer_report_with(weir__observer_internal(), what, (int64_t)weir__tallied(tally), label);
-}
+/* In which metric a tally is told, by its text. */
+static const uint8_t told[][2] = {
+    {PROCESSED, WEIR__SPANS_QUEUE},  {PROCESSED, WEIR__SPANS_POOL},    {PROCESSED, WEIR__SPANS_MALFORMED},
+    {PROCESSED, WEIR__SPANS_REENTRY}, {HELD, WEIR__SPANS_KEPT},         {HELD, WEIR__SPANS_EVICTED},
+    {FAULTS, WEIR__HEADERS_MALFORMED}, {FAULTS, WEIR__BAGGAGE_DROPPED}, {FAULTS, WEIR__DETACHED_OUT_OF_ORDER},
+    {FAULTS, WEIR__ENDED_TWICE},      {FAULTS, WEIR__UNTIMED},          {FAULTS, WEIR__ROUTES_DROPPED},
+    {FAULTS, WEIR__TAGS_DROPPED},
+};
 
 void weir__health_spans_refresh(void)
 {
@@ -40,22 +44,12 @@ void weir__health_spans_refresh(void)
 		return;
 	declare();
 	weir_observer_report_with(o, &own[PROCESSED].observed, (int64_t)weir__spans_exported(), "");
-	report(&own[PROCESSED].observed, WEIR__SPANS_QUEUE, "queue_full");
-	report(&own[PROCESSED].observed, WEIR__SPANS_POOL, "pool_dry");
-	report(&own[PROCESSED].observed, WEIR__SPANS_MALFORMED, "malformed");
-	report(&own[PROCESSED].observed, WEIR__SPANS_REENTRY, "reentry");
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		weir_observer_report_with(o, &own[told[i][0]].observed, (int64_t)weir__tallied((enum weir__tally)told[i][1]),
+		                          weir__tally_text((enum weir__tally)told[i][1]));
 	weir_observer_report(o, &own[QUEUE_SIZE].observed, (int64_t)weir__spans_waiting());
 	weir_observer_report(o, &own[QUEUE_CAPACITY].observed, weir__spans_capacity());
 	weir_observer_report(o, &own[ENDED].observed, (int64_t)weir__tallied(WEIR__SPANS_ENDED));
 	weir_observer_report(o, &own[FAILED].observed, (int64_t)(weir__tallied(WEIR__SPANS_EXPORT) + weir__tallied(WEIR__SPANS_LATE)));
-	report(&own[HELD].observed, WEIR__SPANS_KEPT, "kept");
-	report(&own[HELD].observed, WEIR__SPANS_EVICTED, "evicted");
-	report(&own[FAULTS].observed, WEIR__HEADERS_MALFORMED, "header_malformed");
-	report(&own[FAULTS].observed, WEIR__BAGGAGE_DROPPED, "baggage_dropped");
-	report(&own[FAULTS].observed, WEIR__DETACHED_OUT_OF_ORDER, "detached_out_of_order");
-	report(&own[FAULTS].observed, WEIR__ENDED_TWICE, "ended_twice");
-	report(&own[FAULTS].observed, WEIR__UNTIMED, "untimed");
-	report(&own[FAULTS].observed, WEIR__ROUTES_DROPPED, "route_dropped");
-	report(&own[FAULTS].observed, WEIR__TAGS_DROPPED, "tags_dropped");
-	weir_observer_report_with(o, &own[FAULTS].observed, (int64_t)weir__exemplars_lost(), "exemplar_dropped");
+	weir_observer_report_with(o, &own[FAULTS].observed, (int64_t)weir__exemplars_lost(), weir__tally_text(WEIR__EXEMPLARS_DROPPED));
 }

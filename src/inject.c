@@ -15,14 +15,14 @@ static void put(weir_put_fn *fn, void *arg, const char *name, size_t name_len, c
 }
 #define PUT(fn, arg, name, text, len) put((fn), (arg), (name), sizeof(name) - 1, (text), (len))
 
-static void put_b3(const struct weir_ids *ids, weir_put_fn *fn, void *arg)
+static void put_b3(const struct weir_ids *ids, bool debug, weir_put_fn *fn, void *arg)
 {
 	struct weir__b3 b3;
 
 	memset(&b3, 0, sizeof b3);
 	b3.ids = *ids;
 	b3.has_ids = true;
-	b3.sampling = (ids->flags & WEIR__FLAG_SAMPLED) != 0 ? WEIR__B3_YES : WEIR__B3_NO;
+	b3.sampling = (ids->flags & WEIR__FLAG_SAMPLED) == 0 ? WEIR__B3_NO : debug ? WEIR__B3_DEBUG : WEIR__B3_YES;
 	if (weir__propagation.b3) {
 		char text[WEIR__B3_SINGLE_MAX];
 		size_t len = weir__b3_write(text, &b3);
@@ -37,6 +37,8 @@ static void put_b3(const struct weir_ids *ids, weir_put_fn *fn, void *arg)
 		PUT(fn, arg, "X-B3-SpanId", text.span_id, 16);
 		if (text.sampled[0] != '\0')
 			PUT(fn, arg, "X-B3-Sampled", text.sampled, 1);
+		else
+			PUT(fn, arg, "X-B3-Flags", text.flags, 1);
 	}
 }
 
@@ -62,7 +64,7 @@ static void inject(const struct weir__ctx *c, const uint8_t span_id[8], weir_put
 		}
 	}
 	if (p->b3 || p->b3_multi)
-		put_b3(&ids, fn, arg);
+		put_b3(&ids, (c->state & (WEIR__CTX_PARENT | WEIR__CTX_DEBUG)) == (WEIR__CTX_PARENT | WEIR__CTX_DEBUG), fn, arg);
 	if (p->baggage && c->baggage.len != 0) {
 		char list[HEADER_MAX];
 

@@ -49,7 +49,7 @@ static __attribute__((cold)) void cut_suffix(char *text, const char *suffix)
 
 void weir__name_canonical(char out[256], const char *name, unsigned unit)
 {
-	static const char *const suffix[] = {"", "_seconds", "_bytes", "_ratio"};
+	static const char suffix[][9] = {"", "_seconds", "_bytes", "_ratio"};
 	size_t i = 0;
 
 	for (; name[i] != '\0' && i < 255; i++)

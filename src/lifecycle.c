@@ -10,13 +10,16 @@
 #include "options.h"
 #include "pages.h"
 #include "pipeline.h"
+#include "probe.h"
 #include "process.h"
+#include "process_context.h"
 #include "segment.h"
 #include "shard.h"
 #include "clock.h"
 #include "sampling.h"
 #include "spans.h"
 #include "tally.h"
+#include "thread_context.h"
 #include "snapshot.h"
 
 #include <weir/abi/private.h>
@@ -27,6 +30,7 @@
 enum { STOPS_MAX = 8 };
 static struct {
 	bool prepared; /* what is done once for the process */
+	bool stopping; /* shutdown stops the others: none of them starts a thread anew. Writer: under set_up; readers: any, relaxed */
 	/* A place is taken once, by compare-and-swap, and stays. Writers: who registers (release); reader: shutdown (acquire). */
 	int (*on_shutdown[STOPS_MAX])(uint64_t timeout_ns);
 } life;
@@ -72,9 +76,14 @@ uint32_t weir_private_generation(void)
 	return weir__generation();
 }
 
+bool weir__stopping(void)
+{
+	return weir__load_relaxed(&life.stopping);
+}
+
 bool weir_private_started(void)
 {
-	return weir__pipeline_runs();
+	return weir__pipeline_runs() && !weir__stopping();
 }
 
 bool weir_private_pumped(void)
@@ -136,12 +145,19 @@ static void child_after_fork(void)
 	weir__generation(); /* puts the child in order at once: there is nothing to see it by later */
 }
 
+/* In any case: nobody sees the parent's request in the child, which may not touch weir for long. */
+static void nothing_is_current(void)
+{
+	*weir__thread_context() = NULL;
+}
+
 static void prepare_once(void)
 {
 	if (life.prepared)
 		return;
 	life.prepared = true;
 	weir_private_gate_at_exit();
+	pthread_atfork(NULL, NULL, nothing_is_current);
 	if (!weir__can_wipe())
 		pthread_atfork(prepare_fork, parent_after_fork, child_after_fork);
 }
@@ -191,6 +207,8 @@ static int start(const struct weir_options *o)
 	error = weir__pipeline_start(&pipeline);
 	if (error == WEIR_OK && weir__environment_console() && !pipeline.disabled)
 		weir__console_start();
+	if (error == WEIR_OK && !pipeline.disabled)
+		weir__process_context_publish();
 	return error;
 }
 
@@ -221,6 +239,7 @@ int weir_init(const struct weir_options *given)
 	lock = set_up();
 	if (lock == NULL)
 		return WEIR_ENOMEM;
+	weir__store_relaxed(&life.stopping, false); /* a child that was forked amid a shutdown */
 	if (!weir__pipeline_runs())
 		error = start(&o);
 	weir__unlock(lock);
@@ -239,6 +258,7 @@ int weir_after_fork(void)
 	lock = set_up();
 	if (lock == NULL)
 		return WEIR_ENOMEM;
+	weir__store_relaxed(&life.stopping, false);
 	if (!weir__pipeline_runs()) {
 		error = weir__environment_resource_again();
 		weir__clock_forget();
@@ -246,6 +266,8 @@ int weir_after_fork(void)
 			error = weir__spans_reopen();
 		if (error == WEIR_OK)
 			error = weir__pipeline_restart();
+		if (error == WEIR_OK && !weir_private_disabled())
+			weir__process_context_publish();
 	}
 	weir__unlock(lock);
 	return error;
@@ -265,6 +287,8 @@ int weir_sampling_set(const struct weir_sampling *given)
 	weir__environment_sampler(&s);
 	error = weir__sampling_put(&s);
 	weir__unlock(lock);
+	if (error == WEIR_OK)
+		weir__probe_config("sampling", "");
 	return error;
 }
 
@@ -310,10 +334,15 @@ int weir_shutdown(uint64_t timeout_ns)
 		return WEIR_OK;
 	}
 	result = weir__pipeline_flush(deadline);
+	/* Whoever is stopped looks at this under its own lock, which its stop takes: it starts its thread before, and stop ends
+	 * it, or finds that it may not. */
+	weir__store_relaxed(&life.stopping, true);
 	error = stop_others(deadline);
 	if (result == WEIR_OK)
 		result = error;
 	error = weir__pipeline_stop(deadline);
+	weir__process_context_remove();
+	weir__store_relaxed(&life.stopping, false);
 	weir__unlock(&wiped->set_up);
 	return result != WEIR_OK ? result : error;
 }
@@ -342,6 +371,25 @@ int weir_thread_attach(void)
 
 int weir_status_read(struct weir_status *status)
 {
+	static const struct {
+		uint16_t at;
+		uint16_t what;
+	} tallies[] = {
+		{offsetof(struct weir_status, spans_ended), WEIR__SPANS_ENDED},
+		{offsetof(struct weir_status, dropped_spans_pool), WEIR__SPANS_POOL},
+		{offsetof(struct weir_status, dropped_spans_queue), WEIR__SPANS_QUEUE},
+		{offsetof(struct weir_status, dropped_spans_malformed), WEIR__SPANS_MALFORMED},
+		{offsetof(struct weir_status, dropped_spans_reentry), WEIR__SPANS_REENTRY},
+		{offsetof(struct weir_status, kept_spans), WEIR__SPANS_KEPT},
+		{offsetof(struct weir_status, evicted_spans), WEIR__SPANS_EVICTED},
+		{offsetof(struct weir_status, headers_malformed), WEIR__HEADERS_MALFORMED},
+		{offsetof(struct weir_status, baggage_dropped), WEIR__BAGGAGE_DROPPED},
+		{offsetof(struct weir_status, detached_out_of_order), WEIR__DETACHED_OUT_OF_ORDER},
+		{offsetof(struct weir_status, ended_twice), WEIR__ENDED_TWICE},
+		{offsetof(struct weir_status, untimed), WEIR__UNTIMED},
+		{offsetof(struct weir_status, routes_dropped), WEIR__ROUTES_DROPPED},
+		{offsetof(struct weir_status, tags_dropped), WEIR__TAGS_DROPPED},
+	};
 	struct weir_status now;
 	size_t size = status != NULL ? status->size : 0;
 
@@ -373,26 +421,17 @@ int weir_status_read(struct weir_status *status)
 	now.snapshot_ns = weir__snapshot_last_ns();
 	now.exports_failed = weir__exports_failed();
 	now.callbacks_late = weir__callbacks_late();
-	now.spans_ended = weir__tallied(WEIR__SPANS_ENDED);
+	for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) {
+		uint64_t n = weir__tallied((enum weir__tally)tallies[i].what);
+
+		memcpy((char *)&now + tallies[i].at, &n, sizeof n);
+	}
 	now.spans_exported = weir__spans_exported();
 	now.spans_waiting = weir__spans_waiting();
-	now.dropped_spans_pool = weir__tallied(WEIR__SPANS_POOL);
-	now.dropped_spans_queue = weir__tallied(WEIR__SPANS_QUEUE);
 	now.dropped_spans_export = weir__tallied(WEIR__SPANS_EXPORT) + weir__tallied(WEIR__SPANS_LATE);
-	now.dropped_spans_malformed = weir__tallied(WEIR__SPANS_MALFORMED);
-	now.dropped_spans_reentry = weir__tallied(WEIR__SPANS_REENTRY);
 	now.dropped_spans = now.dropped_spans_pool + now.dropped_spans_queue + now.dropped_spans_export +
 	                    now.dropped_spans_malformed + now.dropped_spans_reentry;
-	now.kept_spans = weir__tallied(WEIR__SPANS_KEPT);
-	now.evicted_spans = weir__tallied(WEIR__SPANS_EVICTED);
-	now.headers_malformed = weir__tallied(WEIR__HEADERS_MALFORMED);
-	now.baggage_dropped = weir__tallied(WEIR__BAGGAGE_DROPPED);
-	now.detached_out_of_order = weir__tallied(WEIR__DETACHED_OUT_OF_ORDER);
-	now.ended_twice = weir__tallied(WEIR__ENDED_TWICE);
-	now.untimed = weir__tallied(WEIR__UNTIMED);
 	now.exemplars_dropped = weir__exemplars_lost();
-	now.routes_dropped = weir__tallied(WEIR__ROUTES_DROPPED);
-	now.tags_dropped = weir__tallied(WEIR__TAGS_DROPPED);
 	/* an older caller's is shorter; what a newer one has beyond stays as it was */
 	memcpy(status, &now, size < sizeof now ? size : sizeof now);
 	return WEIR_OK;

@@ -60,7 +60,7 @@ static void record_at(const struct weir_layout *layout, uint32_t cell, uint64_t 
 
 static void float_add_at(uint32_t cell, double v)
 {
-	uint64_t *block = cell != 0 ? weir_tls_v1[cell / 512] : NULL, before;
+	uint64_t *block = cell != 0 ? weir__load_relaxed(&weir_tls_v1[cell / 512]) : NULL, before;
 
 	if (block == NULL)
 		block = weir__block_of(cell);

@@ -74,7 +74,7 @@ static size_t put_plain(char *out, const struct digits *n)
 }
 
 /* 1.2e+06, with two digits of exponent at least */
-static size_t put_exponent(char *out, const struct digits *n)
+static __attribute__((cold)) size_t put_exponent(char *out, const struct digits *n)
 {
 	uint32_t exponent = (uint32_t)(n->point > 0 ? n->point - 1 : 1 - n->point);
 	int width = exponent >= 100 ? 3 : 2;
@@ -223,7 +223,7 @@ static int floor_log10_of_power2(int binary)
 }
 
 /* mantissa * 2^exponent, not 0. */
-static struct digits shortest_digits(uint64_t mantissa, int exponent)
+static __attribute__((cold)) struct digits shortest_digits(uint64_t mantissa, int exponent)
 {
 	/* Below a power of two the neighbour is only half as far. An even mantissa wins where a text lies half-way. */
 	bool closer_below = mantissa == UINT64_C(1) << 52 && exponent > -1074, even = mantissa % 2 == 0;
@@ -277,7 +277,7 @@ static struct digits shortest_digits(uint64_t mantissa, int exponent)
 	}
 }
 
-size_t weir_private_double(char *out, double v)
+__attribute__((cold)) size_t weir_private_double(char *out, double v)
 {
 	uint64_t bits, mantissa;
 	int exponent;

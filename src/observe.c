@@ -62,7 +62,9 @@ static struct {
 	uint32_t amid;                             /* the round that runs, 0: none. Writer: the runner; reader: the tick; relaxed */
 	uint32_t generation;                       /* of the process that running and runner speak of. Under the life lock */
 	void (*start)(void);
-} callbacks;
+	uint64_t late;                             /* writer: the tick; readers: any, relaxed */
+	uint32_t seen;                             /* the round that the tick before met. The tick's own */
+} callbacks; /* what is written lies behind the list: see sparse in CMakeLists.txt */
 
 /* In a forked child nobody runs, whatever the parent's thread was at. With the life lock held. */
 static void see_fork(void)
@@ -236,21 +238,19 @@ bool weir__callbacks_run(void)
 	return true;
 }
 
-static uint64_t late; /* writer: the tick; readers: any, relaxed */
 
 void weir__callbacks_watch(void)
 {
-	static uint32_t seen;
 	uint32_t amid = weir__load_relaxed(&callbacks.amid);
 
-	if (amid != 0 && amid == seen)
-		weir__store_relaxed(&late, late + 1);
-	seen = amid;
+	if (amid != 0 && amid == callbacks.seen)
+		weir__store_relaxed(&callbacks.late, callbacks.late + 1);
+	callbacks.seen = amid;
 }
 
 uint64_t weir__callbacks_late(void)
 {
-	return weir__load_relaxed(&late);
+	return weir__load_relaxed(&callbacks.late);
 }
 
 /* ---- reporting ---- */
@@ -291,7 +291,7 @@ static void report(struct weir_observer *observer, const struct weir_instrument 
 		weir__lose(WEIR__LOST_VALUE);
 		return;
 	}
-	block = s->cell != 0 ? weir_tls_v1[s->cell / 512] : NULL;
+	block = s->cell != 0 ? weir__load_relaxed(&weir_tls_v1[s->cell / 512]) : NULL;
 	if (block == NULL)
 		block = weir__block_of(s->cell);
 	if (block == NULL)

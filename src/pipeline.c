@@ -6,6 +6,7 @@
 #include "log.h"
 #include "observe.h"
 #include "process.h"
+#include "process_context.h"
 #include "retire.h"
 #include "segment.h"
 #include "shard.h"
@@ -82,6 +83,7 @@ static void tick(struct engine *e)
 		e->next_totals_ns = weir__clock_ns() + e->options.totals_ns;
 		weir__totals_publish();
 	}
+	weir__process_context_tick();
 }
 
 static void start_workers(void);

@@ -8,6 +8,7 @@
 
 /* thread.c: as weir_private_thread_start; own_descriptors false: the host's descriptors, for the host's code. */
 struct weir_private_thread;
+bool weir__stopping(void); /* lifecycle.c: weir_shutdown is at it, and ends the others' threads: none begins */
 int weir__thread_start(struct weir_private_thread **thread, const char *name, void (*run)(void *), void *arg, bool own_descriptors);
 
 struct weir__pipeline_options {

@@ -106,7 +106,7 @@ __attribute__((format(printf, 3, 4))) static struct weir__instrument *refuse(str
 
 static const char *kind_name(unsigned kind)
 {
-	static const char *const names[] = {"?", "counter", "up-down counter", "gauge", "float gauge", "histogram", "info",
+	static const char names[][18] = {"?", "counter", "up-down counter", "gauge", "float gauge", "histogram", "info",
 	                                    "observed counter", "observed gauge"};
 
 	return names[kind < sizeof names / sizeof *names ? kind : 0];
@@ -115,7 +115,7 @@ static const char *kind_name(unsigned kind)
 /* The definition as one line, so that a conflict names both. */
 static void describe(char *out, size_t size, const char *name, unsigned kind, unsigned unit, const char *const *labels, size_t count)
 {
-	static const char *const units[] = {"1", "seconds", "bytes", "ratio"};
+	static const char units[][8] = {"1", "seconds", "bytes", "ratio"};
 	int used = snprintf(out, size, "%s %.80s in %s {", kind_name(kind), name, units[unit < 4 ? unit : 0]);
 
 	for (size_t i = 0; i < count && used > 0 && (size_t)used < size; i++)
@@ -146,7 +146,7 @@ static size_t list_length(const char *const *list)
 /* As it will be exported, but for _total: by this it is found, and two that become equal conflict. */
 static void exported_name(char out[280], const char *name, unsigned unit, unsigned kind)
 {
-	static const char *const suffix[] = {"", "_seconds", "_bytes", "_ratio"};
+	static const char suffix[][9] = {"", "_seconds", "_bytes", "_ratio"};
 	size_t len;
 
 	weir__name_canonical(out, name, unit);

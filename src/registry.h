@@ -36,6 +36,7 @@ enum weir__loss {
 };
 void weir__lose(enum weir__loss why);
 uint64_t weir__lost(enum weir__loss why);
+const char *weir__loss_text(enum weir__loss why);
 
 struct weir__sum { /* of a histogram's series, in 128 bits: writer: the holder of the snapshot lock */
 	uint64_t low, high;

@@ -6,6 +6,7 @@
 
 #include "atomic.h"
 #include "claim.h"
+#include "clock.h"
 #include "exemplar.h"
 #include "shard.h"
 #include "snapshot.h"
@@ -14,7 +15,9 @@
 static struct {
 	uint32_t generation; /* of the process that the next is of */
 	bool waiting;        /* for epochs: those of the places in that state */
+	uint64_t until_ns;   /* not for ever: who left a record by a long jump, or died in a vfork child amid it, never ends it */
 } grace;
+uint64_t weir__retire_wait_ns = WEIR_S(10);
 
 /* All places of one state go to another, if they are due; true: there are such. */
 static bool move(enum weir__place_state from, enum weir__place_state to, uint64_t now)
@@ -71,7 +74,7 @@ static bool leaves(const struct weir__instrument *i, const struct weir__series *
 }
 
 /* With both locks held. */
-static void retire(struct weir__instrument *i, struct weir__series *s, uint64_t before_ns)
+static void retire(struct weir__instrument *i, struct weir__series *s)
 {
 	uint64_t held = 0;
 
@@ -82,24 +85,26 @@ static void retire(struct weir__instrument *i, struct weir__series *s, uint64_t 
 	i->retired += held;
 	i->retires = true;
 	weir__shards_clear(s->cell, i->cells);
-	weir__exemplars_take_away(s->cell, before_ns);
+	weir__exemplars_take_away(s->cell);
 	if (s->sum != NULL)
 		*s->sum = (struct weir__sum){0, 0};
 }
 
 static bool retire_all(void)
 {
-	uint64_t before_ns = weir__wall_ns();
+	uint64_t before[2] = {weir__clock_ns(), weir__clock_scale != 0 ? weir__ticks(true) : 0};
 	struct weir__guard guard;
 
-	weir__spans_drain(); /* exemplars on their way are theirs */
+	weir__spans_drain(); /* exemplars on their way are theirs; those that nobody takes are told by their time, later on */
+	weir__store_relaxed(&weir__exemplars_since[0], before[0]);
+	weir__store_relaxed(&weir__exemplars_since[1], before[1]);
 	for (struct weir__instrument *i = weir__instruments_first(); i != NULL; i = weir__load_acquire(&i->next))
 		for (struct weir__series *s = i->claims != 0 ? weir__load_acquire(&i->first) : NULL; s != NULL; s = weir__load_acquire(&s->next)) {
 			if (!weir__load_acquire(&s->live) || !leaves(i, s))
 				continue;
 			if (!weir__enter(&guard)) /* in short turns */
 				return false;
-			retire(i, s, before_ns);
+			retire(i, s);
 			weir__leave(&guard);
 		}
 	return true;
@@ -109,15 +114,21 @@ static void step(void)
 {
 	uint32_t generation = weir__generation();
 	uint64_t now = weir__clock_ns();
-	bool first = false;
+	bool first = false, quiet;
 
 	if (!grace.waiting || grace.generation != generation) { /* a forked child begins anew, and retires what was amid it */
 		grace.generation = generation;
 		move(WEIR__PLACE_GIVEN_UP, WEIR__PLACE_WAITING, now);
 		first = true;
+		grace.until_ns = now + weir__retire_wait_ns;
 		grace.waiting = move(WEIR__PLACE_WAITING, WEIR__PLACE_WAITING, now) && weir__barrier();
 	}
-	if (grace.waiting && look(first)) {
+	quiet = grace.waiting && look(first);
+	if (grace.waiting && !quiet && now >= grace.until_ns) { /* a record takes nanoseconds: this one is lost */
+		weir__lose(WEIR__LOST_REENTRY);
+		quiet = true;
+	}
+	if (quiet) {
 		grace.waiting = false;
 		move(WEIR__PLACE_WAITING, WEIR__PLACE_QUIET, now);
 	}

@@ -10,14 +10,9 @@
 enum { TRIES = 16 };
 
 static struct weir__sampling by_default = {.always = true, .keep_bytes = WEIR_MIB(8)};
-static struct weir__sampling *current = &by_default; /* release by put; acquire */
+struct weir__sampling *weir__sampling_current = &by_default;
 static struct weir__sampling *newest;                /* under the set-up lock */
 static uint64_t second; /* the monotonic second above, how many were sampled in it below. Any thread, by compare-and-swap */
-
-const struct weir__sampling *weir__sampling(void)
-{
-	return weir__load_acquire(&current);
-}
 
 static uint64_t threshold_of(uint32_t ppm)
 {
@@ -66,6 +61,7 @@ int weir__sampling_put(const struct weir_sampling *given)
 	s->keep_slow = given->keep_slow;
 	s->keep_bytes = given->keep_bytes != 0 ? given->keep_bytes : WEIR_MIB(8);
 	s->rules_count = given->rules_count;
+	s->refuses = s->threshold >= WEIR__NEVER && s->rules_count == 0 && !s->keep_failed && !s->keep_slow;
 	for (size_t i = 0; i < given->rules_count; i++) {
 		const struct weir_sampling_rule *from = &given->rules[i];
 		struct weir__rule *to = &s->rules[i];
@@ -82,7 +78,7 @@ int weir__sampling_put(const struct weir_sampling *given)
 	}
 	s->former = newest; /* a thread may be reading it still */
 	newest = s;
-	weir__store_release(&current, s);
+	weir__store_release(&weir__sampling_current, s);
 	return WEIR_OK;
 }
 

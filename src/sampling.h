@@ -14,6 +14,7 @@ struct weir__rule {
 };
 struct weir__sampling {
 	bool always, never, ignore_parent, keep_failed, keep_slow;
+	bool refuses; /* a root, whatever it is */
 	uint64_t threshold;
 	uint32_t per_second;
 	size_t rules_count;
@@ -21,7 +22,11 @@ struct weir__sampling {
 	struct weir__sampling *former; /* so that none is out of reach */
 	struct weir__rule rules[];
 };
-const struct weir__sampling *weir__sampling(void); /* any thread; never NULL */
+extern struct weir__sampling *weir__sampling_current; /* release by put; acquire. Never NULL */
+static inline const struct weir__sampling *weir__sampling(void) /* any thread */
+{
+	return __atomic_load_n(&weir__sampling_current, __ATOMIC_ACQUIRE);
+}
 /* ratio of OTEL_TRACES_SAMPLER_ARG, in ppm; WEIR_EINVAL, WEIR_ENOMEM. */
 int weir__sampling_put(const struct weir_sampling *sampling);
 

@@ -7,15 +7,16 @@
 #include "label.h"
 #include "log.h"
 #include "pages.h"
+#include "probe.h"
 #include "segment.h"
 
 #include <string.h>
 
-static struct {
+static struct { /* the text first, so that what is written lies at the end: see sparse in CMakeLists.txt */
+	char text[WEIR__LABELS_MAX][WEIR__VALUE_MAX + 8];
+	uint64_t words[WEIR__KEY_WORDS_MAX]; /* scratch of the lock's holder */
 	uint64_t cleaned, cut; /* writers: any, relaxed adds */
 	uint64_t series;       /* readers: any, relaxed: a figure */
-	uint64_t words[WEIR__KEY_WORDS_MAX]; /* scratch of the lock's holder */
-	char text[WEIR__LABELS_MAX][WEIR__VALUE_MAX + 8];
 } making;
 
 uint64_t weir__mended_total(bool cut)
@@ -300,11 +301,13 @@ __attribute__((noinline)) struct weir__series *weir__series_missed(struct weir__
 		s = find_mended(i, values, count);
 	if (s == NULL)
 		s = make_mended(i, values, count);
-	if (s != NULL && s->overflow && !weir_cell_add_(i->folded_cell, 1)) {
-		uint64_t *block = weir__block_of(i->folded_cell);
+	if (s != NULL && s->overflow) {
+		uint64_t *block = weir_cell_add_(i->folded_cell, 1) ? NULL : weir__block_of(i->folded_cell);
 
 		if (block != NULL)
 			weir_cell_bump_(&block[i->folded_cell % 512], 1);
+		if (WEIR__WATCHED(overflow))
+			weir__probe_overflow(i->name, i->max_series);
 	}
 	return s;
 }

@@ -5,6 +5,7 @@
 #include "atomic.h"
 #include "port.h"
 #include "segment.h"
+#include "thread_context.h"
 
 #include <weir/abi/hot.h>
 
@@ -22,6 +23,8 @@ struct shard {
 	uint64_t writable[(PAGES + 63) / 64]; /* pages opened so far */
 };
 _Static_assert(sizeof(struct shard) + sizeof(struct weir__local) <= HEADER, "both fit before the table");
+
+enum { NOBODY = -1 }; /* an owner that never leaves, of no process */
 
 /* Never written: it stays zero pages of .bss. */
 static struct {
@@ -147,6 +150,7 @@ bool weir__shard_attach(void)
 	/* what its former thread had attached is gone; its chunk is filled on */
 	WEIR__TAKES_OVER(weir__local());
 	weir__local()->current = NULL;
+	weir__local()->outside = weir__thread_context();
 	weir__local()->depth = 0;
 	weir__local()->astray = 0;
 	weir__local()->busy = 0;
@@ -154,16 +158,11 @@ bool weir__shard_attach(void)
 	return true;
 }
 
-uint64_t *weir__shard_block(uint32_t block, bool levels)
+static uint64_t *open_block(struct shard *shard, uint32_t block, bool levels)
 {
-	struct shard *shard;
-	uint64_t **entry, *cells;
+	uint64_t **entry = &table_of(shard)[block], *cells;
 	uint32_t page;
 
-	if (block == 0 || block >= WEIR__BLOCKS_MAX || !weir__shard_attach())
-		return NULL;
-	shard = shard_of(weir_tls_v1);
-	entry = &table_of(shard)[block];
 	if (*entry != NULL)
 		return *entry;
 	if (!open_page(shard, (uint32_t)(((uintptr_t)entry - (uintptr_t)shard) / WEIR__PAGE)))
@@ -180,6 +179,33 @@ uint64_t *weir__shard_block(uint32_t block, bool levels)
 	}
 	weir__store_release(entry, cells);
 	return cells;
+}
+
+uint64_t *weir__shard_block(uint32_t block, bool levels)
+{
+	if (block == 0 || block >= WEIR__BLOCKS_MAX || !weir__shard_attach())
+		return NULL;
+	return open_block(shard_of(weir_tls_v1), block, levels);
+}
+
+uint64_t *weir__shard_carry(uint32_t block)
+{
+	struct shard *shard = NULL;
+
+	for (uint32_t i = 0; i < shards.count && shard == NULL; i++)
+		if ((*at_place(i))->owner == NOBODY)
+			shard = *at_place(i);
+	if (shard == NULL)
+		shard = make(NOBODY, 0);
+	return shard != NULL ? open_block(shard, block, false) : NULL;
+}
+
+void weir__shards_hide_levels(uint32_t blocks)
+{
+	for (uint32_t block = 1; block < blocks; block++)
+		for (uint32_t i = 0; shards.levels[block] != NULL && i < shards.count; i++)
+			if (table_of(*at_place(i))[block] != NULL)
+				weir__store_release(&table_of(*at_place(i))[block], (uint64_t *)NULL);
 }
 
 void weir__shards_reap(uint32_t most)
@@ -218,6 +244,8 @@ void weir__shards_forget(void)
 				       WEIR__PAGE - (page == 0 ? HEADER : 0u));
 		memset((struct weir__local *)(void *)table_of(mine) - 1, 0, sizeof(struct weir__local));
 		*mine = (struct shard){.owner = weir__tid(), .index = 0, .pid = weir__pid(), .writable = {1}};
+		weir__local()->outside = weir__thread_context();
+		*weir__local()->outside = NULL; /* what the parent had attached is attached here no more */
 		*at_place(0) = mine;
 		weir__store_release(&shards.count, 1u);
 	}

@@ -22,6 +22,7 @@ struct weir__local {
 	uint64_t gamma;      /* 0: not ready */
 	uint64_t streams[3]; /* ids: two for traces, one for spans; each stepped by one instruction */
 	struct weir_ctx *current;
+	const void **outside;      /* the thread's pointer that others read: see thread_context.h */
 	struct weir__chunk *chunk; /* being filled */
 	struct weir__chunk *first; /* release by its thread, once; the drain takes it up (acquire) */
 	struct weir__chunk *draining; /* writer and reader: the holder of the drain lock, as the next */
@@ -48,6 +49,8 @@ bool weir__tls_is_own(void);
 bool weir__shard_attach(void);             /* this thread has a table from here on */
 uint64_t *weir__shard_block(uint32_t block, bool levels); /* opens it for this thread; NULL: no memory, or no cells that old */
 void weir__shards_reap(uint32_t most);     /* looks whether owners are gone */
+void weir__shards_hide_levels(uint32_t blocks); /* of so many: no thread has a block of levels open: each asks for it again, and waits for the lock */
+uint64_t *weir__shard_carry(uint32_t block); /* cells that are no thread's: written under the lock. NULL: no memory */
 void weir__shards_forget(void);            /* in a forked child: this thread's table stays, the others go */
 
 /* Any thread, no lock: the number of shards, and a shard's block; both only ever grow (acquire). */

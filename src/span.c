@@ -3,7 +3,9 @@
 #include "span.h"
 
 #include "clock.h"
+#include "probe_request.h"
 #include "ring.h"
+#include "sampling.h"
 #include "tally.h"
 #include "utf8.h"
 #include "w3c.h"
@@ -122,6 +124,8 @@ static void begin(struct weir__span *s, struct weir_ctx *given, enum weir_span_k
 	if (s->start_ticks == 0)
 		s->start_ticks = ticks_of(c);
 	record(s, c, local, state | WEIR__SPAN_RECORDS | WEIR__SPAN_TIMED, name, parent);
+	if (WEIR__WATCHED(span_begin))
+		weir__probe_span_begin(s);
 }
 
 /* On its own, so that the ways of most need no stack. */
@@ -131,11 +135,53 @@ static __attribute__((noinline)) void begin_other(struct weir_span *span, struct
 	begin(of(span), ctx, kind, name, NULL, (struct weir_attrs){NULL, 0}, false);
 }
 
+/* The first time on this thread, or the counter is not trusted. */
+static __attribute__((cold, noinline)) void refuse_other(struct weir__span *s, struct weir__ctx *c)
+{
+	struct weir__local *local = weir__local_ready();
+
+	if (local != NULL)
+		weir__trace_id_draw(local, c->record.trace_id);
+	c->state |= WEIR__CTX_ROOTED | (local != NULL ? WEIR__CTX_REFUSED : WEIR__CTX_SETTLED);
+	s->start_ticks = other_ticks_of(c);
+}
+
+/* A new trace's first span where no root is recorded: when it began, and what its ids are to be made of when somebody asks. */
+static __attribute__((noinline)) void begin_refused(struct weir__span *s, struct weir__ctx *c)
+{
+	struct weir__moment now;
+	struct weir__local *local = weir__local();
+
+	s->ctx = c;
+	s->state = WEIR__SPAN_OPEN | WEIR__SPAN_FIRST | WEIR__SPAN_TIMED;
+	if (__builtin_expect(!weir__clock_counter(&now) || local->gamma == 0, 0)) {
+		refuse_other(s, c);
+	} else {
+		memcpy(c->record.trace_id, local->streams, sizeof c->record.trace_id);
+		s->start_ticks = now.ticks;
+		c->start_ticks = now.ticks;
+		if (c->start_ns == 0)
+			c->start_ns = now.wall_ns;
+		c->state |= WEIR__CTX_CLOCKED | WEIR__CTX_COUNTER | WEIR__CTX_ROOTED | WEIR__CTX_REFUSED;
+	}
+	if (__builtin_expect((struct weir__ctx *)(void *)local->current == c, 0)) /* seen from outside */
+		weir__ctx_told(c);
+}
+
+/* Whether no root is recorded, whatever it is. */
+static inline bool refuses(void)
+{
+	return !weir__load_relaxed(&weir__propagation.wanted) || weir__sampling()->refuses;
+}
+
 void weir_span_begin_v1_(struct weir_span *span, struct weir_ctx *ctx, enum weir_span_kind kind, struct weir_str name)
 {
 	enum { /* of the context's state: its first span has begun; its ticks are the counter's */
-		BEGUN = WEIR__CTX_MARK | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED,
-		BEGUN_BITS = WEIR__CTX_MARK_BITS | WEIR__CTX_SETTLED | WEIR__CTX_ROOTED | WEIR__CTX_RECORDS,
+		BEGUN = WEIR__CTX_MARK | WEIR__CTX_ROOTED,
+		BEGUN_BITS = WEIR__CTX_MARK_BITS | WEIR__CTX_ROOTED | WEIR__CTX_RECORDS,
+		NEW = WEIR__CTX_MARK | WEIR__CTX_OPEN, /* a trace of its own, of which nothing is settled */
+		NEW_BITS = WEIR__CTX_MARK_BITS | WEIR__CTX_OPEN | WEIR__CTX_ROOTED | WEIR__CTX_SETTLED | WEIR__CTX_PARENT | WEIR__CTX_CLOCKED,
+		RECORDED_BITS = WEIR__CTX_MARK_BITS | WEIR__CTX_ROOTED, /* of one that is begun, and not what is told by BEGUN_BITS */
 		COUNTS = WEIR__CTX_CLOCKED | WEIR__CTX_COUNTER,
 	};
 	struct weir__ctx *c = (struct weir__ctx *)(void *)(__builtin_expect(ctx != NULL, 1) ? ctx : weir__local()->current);
@@ -153,19 +199,21 @@ void weir_span_begin_v1_(struct weir_span *span, struct weir_ctx *ctx, enum weir
 			s->state = WEIR__SPAN_OPEN;
 			return;
 		}
-		how &= BEGUN_BITS | COUNTS;
-		if (__builtin_expect(how != (BEGUN | COUNTS | WEIR__CTX_SAMPLED), 0)) {
-			if (how != (BEGUN | COUNTS | WEIR__CTX_TENTATIVE)) {
-				begin_other(span, ctx, kind, name);
-				return;
-			}
-			state |= WEIR__SPAN_TENTATIVE;
+		if ((how & NEW_BITS) == NEW && refuses() && !WEIR__WATCHED(request_begin)) {
+			begin_refused(s, c);
+			return;
 		}
+		if (__builtin_expect((how & (RECORDED_BITS | COUNTS)) != (BEGUN | COUNTS), 0)) {
+			begin_other(span, ctx, kind, name);
+			return;
+		}
+		state |= (how & WEIR__CTX_TENTATIVE) / (WEIR__CTX_TENTATIVE / WEIR__SPAN_TENTATIVE); /* no branch: either is common */
 		/* before the rest: a processor finishes what came before a reading, and what comes after goes along
 		 * with the caller's work */
 		s->start_ticks = weir__ticks(true);
 		local = weir__local();
-		if (__builtin_expect(local->gamma != 0 && name.ptr != NULL && name.len <= WEIR__SHORT && is_kind(kind), 1)) {
+		if (__builtin_expect(local->gamma != 0 && name.ptr != NULL && name.len <= WEIR__SHORT && is_kind(kind) &&
+		                     !WEIR__WATCHED(span_begin), 1)) {
 			s->ctx = c;
 			s->kind = (uint8_t)kind;
 			record(s, c, local, state, name, NULL);
@@ -196,8 +244,10 @@ void weir_span_begin_opts(struct weir_span *span, struct weir_ctx *ctx, enum wei
 	}
 	if (o->parent != NULL && records(of(o->parent)))
 		parent = of(o->parent)->span_id;
-	else if (o->parent != NULL && of(o->parent)->ctx != NULL)
+	else if (o->parent != NULL && of(o->parent)->ctx != NULL) {
+		weir__ctx_settled(of(o->parent)->ctx);
 		parent = of(o->parent)->ctx->record.span_id;
+	}
 	begin(s, ctx, kind, weir_str_of(name), parent != NULL || o->parent == NULL ? parent : no_parent, o->attrs, o->timed);
 	if (o->start_ns != 0 && (s->state & WEIR__SPAN_TIMED) != 0) {
 		s->state |= WEIR__SPAN_OWN_START;
@@ -347,7 +397,7 @@ void weir_span_event(struct weir_span *span, const char *name)
 	weir_span_event_attrs(span, name, (struct weir_attrs){NULL, 0});
 }
 
-void weir_span_link_attrs(struct weir_span *span, struct weir_ids ids, struct weir_attrs attrs)
+__attribute__((cold)) void weir_span_link_attrs(struct weir_span *span, struct weir_ids ids, struct weir_attrs attrs)
 {
 	struct weir__span *s = of(span);
 	struct weir__bytes b;
@@ -368,7 +418,7 @@ void weir_span_link(struct weir_span *span, struct weir_ids ids)
 	weir_span_link_attrs(span, ids, (struct weir_attrs){NULL, 0});
 }
 
-void weir_span_fail(struct weir_span *span, const char *why)
+__attribute__((cold)) void weir_span_fail(struct weir_span *span, const char *why)
 {
 	struct weir__span *s = of(span);
 	struct weir__bytes b;

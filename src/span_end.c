@@ -5,6 +5,7 @@
 #include "bucket.h"
 #include "claim.h"
 #include "clock.h"
+#include "probe_request.h"
 #include "registry.h"
 #include "ring.h"
 #include "tag.h"
@@ -83,6 +84,12 @@ static __attribute__((cold, noinline)) uint64_t lost(uint64_t duration)
 	return duration;
 }
 
+static __attribute__((cold, noinline)) uint64_t ended_twice(void)
+{
+	weir__tally(WEIR__ENDED_TWICE, 1);
+	return 0;
+}
+
 /* State, kind and name's length, of a span and of its record: read at once, so that what is compared is what is used. */
 static inline uint64_t head_of(const struct weir__span *s)
 {
@@ -130,7 +137,7 @@ static inline __attribute__((always_inline)) void fill(struct weir__span_record 
 	memcpy(&r->dropped_attrs, &s->dropped_attrs, WEIR__DROPPED_BYTES);
 	r->entries_len = entries_len;
 	/* not by what stands in the record: in a child that was forked just now that is zeros */
-	if (__builtin_expect((state_of(head) & WEIR__SPAN_TENTATIVE) != 0, 0))
+	if ((state_of(head) & WEIR__SPAN_TENTATIVE) != 0)
 		memcpy((char *)r + bytes - WEIR__ROOT_BYTES, &c->root, WEIR__ROOT_BYTES);
 }
 
@@ -193,20 +200,57 @@ static __attribute__((cold, noinline)) uint64_t end_alone(struct weir__span *s, 
 	return duration;
 }
 
+/* On its own, so that the others' way needs no stack. */
+static __attribute__((noinline)) uint64_t end_recorded(struct weir__span *s, struct weir__ctx *c, uint64_t start_ns, uint64_t duration)
+{
+	struct weir__local *local;
+
+	if (WEIR__WATCHED(span_end))
+		weir__probe_span_end(s, duration);
+	/* the first one stays: what is logged after its end belongs to it, not to its caller */
+	if ((s->state & (WEIR__SPAN_INNERMOST | WEIR__SPAN_FIRST)) == WEIR__SPAN_INNERMOST)
+		leave_innermost(s, c);
+	local = weir__local_ready();
+	if (local != NULL && weir__load_relaxed(&weir__propagation.wanted))
+		push(s, c, local, start_ns, duration);
+	else /* who would have taken it is gone */
+		weir__tally(WEIR__SPANS_POOL, 1);
+	s->state = closed(s->state);
+	return duration;
+}
+
+static inline uint64_t finish(struct weir__span *s, struct weir__ctx *c, uint64_t start_ns, uint64_t duration)
+{
+	if ((s->state & WEIR__SPAN_FIRST) != 0) {
+		c->first_ns = duration;
+		c->state |= WEIR__CTX_TIMED | ((s->state & WEIR__SPAN_FAILED) != 0 ? WEIR__CTX_FAILED : 0u);
+	}
+	if ((s->state & WEIR__SPAN_RECORDS) != 0)
+		return end_recorded(s, c, start_ns, duration);
+	s->state = closed(s->state);
+	return duration;
+}
+
+/* Where start or end are the caller's. */
+static __attribute__((cold, noinline)) uint64_t end_given(struct weir__span *s, struct weir__ctx *c, uint64_t end_ns, uint64_t now)
+{
+	uint64_t to = end_ns != 0 ? end_ns : weir__ctx_now(c, now);
+	uint64_t from = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : weir__ctx_now(c, s->start_ticks);
+
+	return finish(s, c, from, to > from ? to - from : 0);
+}
+
 /* end_ns: wall clock; 0: now. */
 static uint64_t end(struct weir_span *span, uint64_t end_ns)
 {
 	struct weir__span *s = of(span);
 	struct weir__ctx *c;
-	struct weir__local *local;
 	uint64_t start_ns = 0, duration = 0;
 
 	if (span == NULL)
 		return 0;
-	if ((s->state & WEIR__SPAN_OPEN) == 0) {
-		weir__tally(WEIR__ENDED_TWICE, 1);
-		return 0;
-	}
+	if (__builtin_expect((s->state & WEIR__SPAN_OPEN) == 0, 0))
+		return ended_twice();
 	c = s->ctx;
 	if (c == NULL)
 		return end_alone(s, end_ns);
@@ -214,33 +258,13 @@ static uint64_t end(struct weir_span *span, uint64_t end_ns)
 		bool counter = (c->state & WEIR__CTX_COUNTER) != 0;
 		uint64_t now = weir__ticks(counter), pace = weir__ticks_pace(counter);
 
-		if (__builtin_expect(end_ns == 0 && (s->state & WEIR__SPAN_OWN_START) == 0, 1)) {
-			if ((s->state & WEIR__SPAN_RECORDS) != 0)
-				start_ns = c->start_ns + weir__ticks_between(c->start_ticks, s->start_ticks, pace);
-			duration = weir__ticks_between(s->start_ticks, now, pace);
-		} else {
-			uint64_t to = end_ns != 0 ? end_ns : weir__ctx_now(c, now);
-
-			start_ns = (s->state & WEIR__SPAN_OWN_START) != 0 ? s->start_ticks : weir__ctx_now(c, s->start_ticks);
-			duration = to > start_ns ? to - start_ns : 0;
-		}
+		if (__builtin_expect(end_ns != 0 || (s->state & WEIR__SPAN_OWN_START) != 0, 0))
+			return end_given(s, c, end_ns, now);
+		if ((s->state & WEIR__SPAN_RECORDS) != 0)
+			start_ns = c->start_ns + weir__ticks_between(c->start_ticks, s->start_ticks, pace);
+		duration = weir__ticks_between(s->start_ticks, now, pace);
 	}
-	if ((s->state & WEIR__SPAN_FIRST) != 0) {
-		c->first_ns = duration;
-		c->state |= WEIR__CTX_TIMED | ((s->state & WEIR__SPAN_FAILED) != 0 ? WEIR__CTX_FAILED : 0u);
-	}
-	if ((s->state & WEIR__SPAN_RECORDS) != 0) {
-		/* the first one stays: what is logged after its end belongs to it, not to its caller */
-		if ((s->state & (WEIR__SPAN_INNERMOST | WEIR__SPAN_FIRST)) == WEIR__SPAN_INNERMOST)
-			leave_innermost(s, c);
-		local = weir__local_ready();
-		if (local != NULL && weir__load_relaxed(&weir__propagation.wanted))
-			push(s, c, local, start_ns, duration);
-		else /* who would have taken it is gone */
-			weir__tally(WEIR__SPANS_POOL, 1);
-	}
-	s->state = closed(s->state);
-	return duration;
+	return finish(s, c, start_ns, duration);
 }
 
 /* The common case, without a call: what began by the short way, in a context without a tracestate, of bytes that are not many
@@ -248,7 +272,11 @@ static uint64_t end(struct weir_span *span, uint64_t end_ns)
 #undef weir_span_end
 uint64_t weir_span_end(struct weir_span *span)
 {
-	enum { PLAIN = WEIR__SPAN_OPEN | WEIR__SPAN_PLAIN };
+	enum {
+		PLAIN = WEIR__SPAN_OPEN | WEIR__SPAN_PLAIN,
+		TIMED = WEIR__SPAN_OPEN | WEIR__SPAN_TIMED, /* and no more but that it is its context's first */
+		OTHERWISE = WEIR__SPAN_RECORDS | WEIR__SPAN_OWN_START | WEIR__SPAN_FAILED,
+	};
 	struct weir__span *s = of(span);
 	struct weir__local *local;
 	struct weir__span_record *r;
@@ -259,14 +287,24 @@ uint64_t weir_span_end(struct weir_span *span)
 	if (__builtin_expect(span == NULL, 0))
 		return 0;
 	head = head_of(s);
-	if (__builtin_expect((state_of(head) & PLAIN) != PLAIN, 0))
-		return end(span, 0);
+	c = s->ctx;
+	if (__builtin_expect((state_of(head) & PLAIN) != PLAIN, 0)) {
+		if ((state_of(head) & (TIMED | OTHERWISE)) != TIMED || c == NULL || (c->state & WEIR__CTX_COUNTER) == 0)
+			return end(span, 0);
+		duration = weir__ticks_between(s->start_ticks, weir__ticks(true), weir__ticks_pace(true));
+		if ((state_of(head) & WEIR__SPAN_FIRST) != 0) {
+			c->first_ns = duration;
+			c->state |= WEIR__CTX_TIMED;
+		}
+		s->state = closed(state_of(head));
+		return duration;
+	}
 	now = weir__ticks(true);
 	local = weir__local();
-	c = s->ctx;
 	used = weir__load_relaxed(&s->used);
 	if (__builtin_expect(local->gamma == 0 || !weir__load_relaxed(&weir__propagation.wanted) || used > COPY_MOST ||
-	                     __builtin_sub_overflow(used, name_len_of(head), &entries_len) || c->tracestate.len != 0, 0))
+	                     __builtin_sub_overflow(used, name_len_of(head), &entries_len) || c->tracestate.len != 0 ||
+	                     WEIR__WATCHED(span_end), 0))
 		return end(span, 0);
 	start_ns = c->start_ns + weir__ticks_between(c->start_ticks, s->start_ticks, weir__ticks_pace(true));
 	duration = weir__ticks_between(s->start_ticks, now, weir__ticks_pace(true));
@@ -293,6 +331,8 @@ uint64_t weir_span_end_at(struct weir_span *span, uint64_t end_ns)
 void weir__exemplar_push(const struct weir__ctx *c, const uint8_t span_id[8], uint32_t cell, uint32_t bucket, uint64_t value)
 {
 	struct weir__local *local = weir__local_ready();
+	bool counter = (c->state & WEIR__CTX_COUNTER) != 0;
+	uint64_t ticks = weir__ticks(counter);
 	enum weir__ring_fault why;
 	struct weir__exemplar_record *r;
 
@@ -305,11 +345,12 @@ void weir__exemplar_push(const struct weir__ctx *c, const uint8_t span_id[8], ui
 	}
 	r->bytes = sizeof *r;
 	r->type = WEIR__RECORD_EXEMPLAR;
-	r->reserved_ = 0;
+	r->counter = counter;
 	r->cell = cell;
 	r->bucket = bucket;
 	r->value = value;
-	r->time_ns = (c->state & WEIR__CTX_CLOCKED) != 0 ? weir__ctx_now(c, weir__ticks((c->state & WEIR__CTX_COUNTER) != 0)) : weir__wall_ns();
+	r->ticks = ticks;
+	r->time_ns = (c->state & WEIR__CTX_CLOCKED) != 0 ? weir__ctx_now(c, ticks) : weir__wall_ns();
 	memcpy(r->ids.trace_id, c->record.trace_id, sizeof r->ids.trace_id);
 	memcpy(r->ids.span_id, span_id, sizeof r->ids.span_id);
 	r->ids.flags = c->record.flags;

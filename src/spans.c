@@ -17,8 +17,8 @@ struct ref {
 	const struct weir__span_record *record;
 	bool lost; /* counted as dropped: a taker failed on it, or could not read it */
 };
-static struct { /* under the spans lock */
-	struct weir__spans_options options;
+static struct weir__spans_options chosen = {WEIR_MIB(16), 2048, 512, WEIR_S(5), WEIR_S(30)}; /* under the spans lock */
+static struct { /* likewise; apart, since what is zero at first is not in the file */
 	struct ref *list; /* a ring of capacity; by number % capacity */
 	uint32_t capacity, next_at; /* next_at: next % capacity */
 	uint64_t first, next; /* numbers: the oldest that is there, and the next to come */
@@ -29,7 +29,7 @@ static struct { /* under the spans lock */
 		uint64_t next;
 	} takers[TAKERS];
 	uint32_t generation; /* of the process that this speaks of */
-} queue = {.options = {WEIR_MIB(16), 2048, 512, WEIR_S(5), WEIR_S(30)}};
+} queue;
 
 static struct weir__wiped *lock(void)
 {
@@ -54,7 +54,7 @@ static struct weir__wiped *lock(void)
 static bool were_wanted; /* writer: under the spans lock; readers: any, relaxed */
 
 /* Whether anybody takes spans. With the spans lock held. */
-static void set_wanted(void)
+static __attribute__((cold)) void set_wanted(void)
 {
 	bool any = false;
 
@@ -63,43 +63,43 @@ static void set_wanted(void)
 	weir__store_relaxed(&weir__propagation.wanted, any && weir__ring_is_open() && !weir__propagation.disabled);
 }
 
-void weir__spans_configure(const struct weir__spans_options *options)
+__attribute__((cold)) void weir__spans_configure(const struct weir__spans_options *options)
 {
 	struct weir__wiped *wiped = lock();
 
 	if (wiped == NULL)
 		return;
-	queue.options = *options;
+	chosen = *options;
 	set_wanted(); /* it may be disabled from here on */
 	weir__unlock(&wiped->spans);
 }
 
-struct weir__spans_options weir__spans_options(void)
+__attribute__((cold)) struct weir__spans_options weir__spans_options(void)
 {
 	struct weir__wiped *wiped = lock();
 	struct weir__spans_options options = {0};
 
 	if (wiped == NULL)
 		return options;
-	options = queue.options;
+	options = chosen;
 	weir__unlock(&wiped->spans);
 	return options;
 }
 
-static int open_queue(void)
+static __attribute__((cold)) int open_queue(void)
 {
 	if (queue.list == NULL) {
-		struct ref *list = calloc(queue.options.queue, sizeof *list); /* under a lock that no record takes */
+		struct ref *list = calloc(chosen.queue, sizeof *list); /* under a lock that no record takes */
 
 		if (list == NULL)
 			return WEIR_ENOMEM;
-		queue.capacity = queue.options.queue;
+		queue.capacity = chosen.queue;
 		weir__store_release(&queue.list, list); /* last: whoever forks now leaves a child that believes it */
 	}
-	return weir__ring_open(queue.options.pool_bytes) ? WEIR_OK : WEIR_ENOMEM;
+	return weir__ring_open(chosen.pool_bytes) ? WEIR_OK : WEIR_ENOMEM;
 }
 
-int weir__spans_join(uint32_t *taker)
+__attribute__((cold)) int weir__spans_join(uint32_t *taker)
 {
 	struct weir__wiped *wiped = lock();
 	uint32_t at = 0;
@@ -122,7 +122,7 @@ int weir__spans_join(uint32_t *taker)
 	return error;
 }
 
-int weir__spans_reopen(void)
+__attribute__((cold)) int weir__spans_reopen(void)
 {
 	struct weir__wiped *wiped = lock();
 	bool any = false;
@@ -141,7 +141,7 @@ int weir__spans_reopen(void)
 	return error;
 }
 
-void weir__spans_retain(uint64_t takers)
+__attribute__((cold)) void weir__spans_retain(uint64_t takers)
 {
 	struct weir__wiped *wiped = lock();
 
@@ -196,7 +196,7 @@ static void lose(uint64_t number, enum weir__tally why)
 	weir__tally(why, 1);
 }
 
-void weir__spans_leave(uint32_t taker)
+__attribute__((cold)) void weir__spans_leave(uint32_t taker)
 {
 	struct weir__wiped *wiped = lock();
 
@@ -273,7 +273,10 @@ static uint32_t drain_one(struct weir__wiped *wiped, struct weir__local *local, 
 		} else if (record->type == WEIR__RECORD_EXEMPLAR) {
 			const struct weir__exemplar_record *e = (const struct weir__exemplar_record *)(const void *)record;
 
-			weir__exemplar_put(e->cell, e->bucket, e->value, e->time_ns, &e->ids);
+			if (e->ticks >= weir__load_relaxed(&weir__exemplars_since[e->counter != 0]))
+				weir__exemplar_put(e->cell, e->bucket, e->value, e->time_ns, &e->ids);
+			else
+				weir__exemplar_drop();
 		} else if (record->type == WEIR__RECORD_VERDICT) {
 			weir__keep_verdict((const struct weir__verdict_record *)(const void *)record);
 		} else {
@@ -342,7 +345,7 @@ uint32_t weir__spans_pending_most(void)
 	return (uint32_t)weir__spans_waiting();
 }
 
-uint64_t weir__spans_waiting(void)
+__attribute__((cold)) uint64_t weir__spans_waiting(void)
 {
 	struct weir__wiped *wiped = lock();
 	uint64_t waiting;
@@ -354,7 +357,7 @@ uint64_t weir__spans_waiting(void)
 	return waiting;
 }
 
-uint32_t weir__spans_capacity(void)
+__attribute__((cold)) uint32_t weir__spans_capacity(void)
 {
 	struct weir__wiped *wiped = lock();
 	uint32_t capacity;
@@ -366,7 +369,7 @@ uint32_t weir__spans_capacity(void)
 	return capacity;
 }
 
-uint64_t weir__spans_bytes(void)
+__attribute__((cold)) uint64_t weir__spans_bytes(void)
 {
 	struct weir__wiped *wiped = lock();
 	uint64_t bytes;
@@ -378,7 +381,7 @@ uint64_t weir__spans_bytes(void)
 	return bytes;
 }
 
-uint64_t weir__spans_exported(void)
+__attribute__((cold)) uint64_t weir__spans_exported(void)
 {
 	uint64_t late = weir__tallied(WEIR__SPANS_LATE), exported = weir__tallied(WEIR__SPANS_EXPORTED);
 
@@ -405,7 +408,7 @@ bool weir__spans_take(uint32_t taker, struct weir_batch *batch)
 	memset(batch, 0, sizeof *batch);
 	if (wiped == NULL)
 		return false;
-	most = queue.options.batch;
+	most = chosen.batch;
 	weir__unlock(&wiped->spans);
 	batch->list = malloc(most * sizeof *batch->list);
 	if (batch->list == NULL)

@@ -117,6 +117,7 @@ void weir_private_ctx_tags_begin(struct weir_ctx *ctx, uint32_t result, uint64_t
 	c->tags.result = result;
 	c->tags.expiry_ns = expiry_ns;
 	c->tags.used = 0;
+	weir__ctx_outside(c);
 }
 
 static void take_off(struct weir__ctx *c, int tag)
@@ -130,6 +131,7 @@ static void take_off(struct weir__ctx *c, int tag)
 			memmove(c->tags.bytes + began, c->tags.bytes + at, c->tags.used - at);
 			c->tags.used -= at - began;
 			c->tags_state--;
+			weir__ctx_outside(c);
 			return;
 		}
 }
@@ -163,6 +165,7 @@ bool weir_private_ctx_tag(struct weir_ctx *ctx, int tag, struct weir_str value, 
 		memcpy(c->tags.bytes + c->tags.used + sizeof head, value.ptr, len);
 	c->tags.used += (uint32_t)(sizeof head + len);
 	c->tags_state++;
+	weir__ctx_outside(c);
 	return true;
 }
 

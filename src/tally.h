@@ -29,5 +29,6 @@ enum weir__tally {
 void weir__tally(enum weir__tally what, uint64_t n);
 uint64_t weir__tallied(enum weir__tally what);
 void weir__tally_restart(void);
+const char *weir__tally_text(enum weir__tally what);
 
 #endif

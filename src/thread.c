@@ -11,13 +11,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { STACK_BYTES = 512 * 1024 };
+enum { APART_MS = 100 };
 enum { RUNS, ENDED, LEFT };
 
 struct weir_private_thread {
@@ -26,6 +27,7 @@ struct weir_private_thread {
 	void *arg;
 	char name[16];
 	bool own_descriptors;
+	uint32_t apart; /* futex: 1 once the descriptors are its own, or never will be: by the thread, release; who starts it, acquire */
 	uint32_t state; /* futex: RUNS -> ENDED by the thread, -> LEFT by who joins it: acquire and release */
 	uint32_t generation;
 };
@@ -53,8 +55,11 @@ static void *thread_main(void *arg)
 {
 	struct weir_private_thread *thread = arg;
 
-	if (thread->own_descriptors)
+	if (thread->own_descriptors) {
 		own_descriptors();
+		weir__store_release(&thread->apart, 1u);
+		weir__futex_wake(&thread->apart, 1);
+	}
 	prctl(PR_SET_NAME, thread->name);
 	thread->run(thread->arg);
 	if (weir__swap_acq_rel(&thread->state, (uint32_t)ENDED) == LEFT)
@@ -66,7 +71,8 @@ static void *thread_main(void *arg)
 
 int weir_private_thread_start(struct weir_private_thread **made, const char *name, void (*run)(void *), void *arg)
 {
-	return weir__thread_start(made, name, run, arg, true);
+	*made = NULL;
+	return weir__stopping() ? WEIR_EINVAL : weir__thread_start(made, name, run, arg, true);
 }
 
 int weir__thread_start(struct weir_private_thread **made, const char *name, void (*run)(void *), void *arg, bool own_descriptors)
@@ -74,6 +80,7 @@ int weir__thread_start(struct weir_private_thread **made, const char *name, void
 	struct weir_private_thread *thread = calloc(1, sizeof *thread);
 	pthread_attr_t attr;
 	sigset_t all, before;
+	uint64_t deadline;
 	int error;
 
 	*made = NULL;
@@ -83,7 +90,7 @@ int weir__thread_start(struct weir_private_thread **made, const char *name, void
 	thread->arg = arg;
 	thread->own_descriptors = own_descriptors;
 	thread->generation = weir__generation();
-	strncpy(thread->name, name, sizeof thread->name - 1);
+	snprintf(thread->name, sizeof thread->name, "%s", name);
 	if (pthread_attr_init(&attr) != 0) {
 		free(thread);
 		return WEIR_ENOMEM;
@@ -100,6 +107,10 @@ int weir__thread_start(struct weir_private_thread **made, const char *name, void
 		free(thread);
 		return WEIR_ENOMEM;
 	}
+	/* a host that closes all its descriptors next does not close the thread's; not for ever, where it gets no processor */
+	deadline = weir__clock_ns() + WEIR_MS(APART_MS);
+	while (own_descriptors && weir__load_acquire(&thread->apart) == 0 && weir__futex_wait(&thread->apart, 0, deadline))
+		;
 	*made = thread;
 	return WEIR_OK;
 }

@@ -9,10 +9,10 @@
 #include "options.h"
 #include "sampling.h"
 #include "spans.h"
+#include "w3c.h"
 
 #include <weir/abi/private.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,11 @@ static const char *variable(const char *name)
 	const char *value = getenv(name);
 
 	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 /* A whole number from least to most, or what else stands. */
@@ -36,7 +41,7 @@ static uint64_t number(const char *name, uint64_t least, uint64_t most, uint64_t
 		return otherwise;
 	errno = 0;
 	n = strtoull(value, &end, 10);
-	if (*end != '\0' || errno != 0 || !isdigit((unsigned char)value[0]) || n < least || n > most) {
+	if (*end != '\0' || errno != 0 || !is_digit(value[0]) || n < least || n > most) {
 		weir_private_log(WEIR_LOG_WARN, "%s=%.40s is no number from %llu to %llu: %llu is taken", name, value,
 		                 (unsigned long long)least, (unsigned long long)most, (unsigned long long)otherwise);
 		return otherwise;
@@ -58,20 +63,20 @@ static bool decimal(const char *text, double *out)
 	int exponent = 0;
 	double v = 0;
 
-	for (; isdigit((unsigned char)*text); text++, any = true)
+	for (; is_digit(*text); text++, any = true)
 		v = v * 10 + (*text - '0');
 	if (*text == '.') {
 		double scale = 0.1;
 
-		for (text++; isdigit((unsigned char)*text); text++, scale /= 10, any = true)
+		for (text++; is_digit(*text); text++, scale /= 10, any = true)
 			v += (*text - '0') * scale;
 	}
 	if (any && (*text == 'e' || *text == 'E') && text[1] != '\0') {
 		negative = text[1] == '-';
 		text += text[1] == '-' || text[1] == '+' ? 2 : 1;
-		if (!isdigit((unsigned char)*text))
+		if (!is_digit(*text))
 			return false;
-		for (; isdigit((unsigned char)*text); text++)
+		for (; is_digit(*text); text++)
 			exponent = exponent < 400 ? exponent * 10 + (*text - '0') : exponent;
 		for (; exponent > 0; exponent--)
 			v = negative ? v / 10 : v * 10;
@@ -97,8 +102,8 @@ static uint32_t ratio(void)
 void weir__environment_sampler(struct weir_sampling *s)
 {
 	static const struct {
-		const char *name;
-		enum weir_sampler sampler;
+		char name[25];
+		uint8_t sampler;
 		bool ignore_parent;
 	} known[] = {
 		{"parentbased_always_on", WEIR_SAMPLER_ALWAYS, false}, {"parentbased_always_off", WEIR_SAMPLER_NEVER, false},
@@ -113,7 +118,7 @@ void weir__environment_sampler(struct weir_sampling *s)
 	value = variable("OTEL_TRACES_SAMPLER");
 	for (size_t i = 0; value != NULL && i < sizeof known / sizeof *known; i++)
 		if (strcmp(value, known[i].name) == 0) {
-			s->sampler = known[i].sampler;
+			s->sampler = (enum weir_sampler)known[i].sampler;
 			s->ignore_parent = s->ignore_parent || known[i].ignore_parent;
 			if (s->sampler == WEIR_SAMPLER_RATIO)
 				s->ratio_ppm = ratio();
@@ -123,36 +128,38 @@ void weir__environment_sampler(struct weir_sampling *s)
 		weir_private_log(WEIR_LOG_WARN, "OTEL_TRACES_SAMPLER=%.40s is not known: parentbased_always_on is taken", value);
 }
 
+static bool is(struct weir_str word, const char *name)
+{
+	return word.len == strlen(name) && memcmp(word.ptr, name, word.len) == 0;
+}
+
+static struct weir_str list(const char *name)
+{
+	return weir_str_of(getenv(name));
+}
+
 static void propagators(struct weir__propagation *p)
 {
-	const char *value = variable("OTEL_PROPAGATORS");
-
+	struct weir_str rest = list("OTEL_PROPAGATORS");
 	bool known = false;
 
 	p->w3c = p->baggage = p->b3 = p->b3_multi = false;
-	while (value != NULL && *value != '\0') {
-		size_t len = strcspn(value, ","), from = 0, to = len;
+	while (rest.len != 0) {
+		struct weir_str word = weir__list_next(&rest, ',');
 
-		while (from < to && (value[from] == ' ' || value[from] == '\t'))
-			from++;
-		while (to > from && (value[to - 1] == ' ' || value[to - 1] == '\t'))
-			to--;
-#define IS(text) (to - from == sizeof(text) - 1 && memcmp(value + from, text, sizeof(text) - 1) == 0)
-		if (IS("tracecontext"))
+		if (is(word, "tracecontext"))
 			known = p->w3c = true;
-		else if (IS("baggage"))
+		else if (is(word, "baggage"))
 			known = p->baggage = true;
-		else if (IS("b3"))
+		else if (is(word, "b3"))
 			known = p->b3 = true;
-		else if (IS("b3multi"))
+		else if (is(word, "b3multi"))
 			known = p->b3_multi = true;
-		else if (IS("none"))
+		else if (is(word, "none"))
 			known = true;
-		else if (to != from)
-			weir_private_log(WEIR_LOG_WARN, "OTEL_PROPAGATORS has %.*s, which is not known and passed over", (int)(to - from),
-			                 value + from);
-#undef IS
-		value += len + (value[len] == ',');
+		else if (word.len != 0)
+			weir_private_log(WEIR_LOG_WARN, "OTEL_PROPAGATORS has %.*s, which is not known and passed over", (int)word.len,
+			                 word.ptr);
 	}
 	if (!known) /* there is none that is understood, as if nothing stood there */
 		p->w3c = p->baggage = true;
@@ -160,20 +167,12 @@ static void propagators(struct weir__propagation *p)
 
 bool weir__environment_console(void)
 {
-	const char *value = variable("OTEL_TRACES_EXPORTER");
+	struct weir_str rest = list("OTEL_TRACES_EXPORTER");
+	bool named = false;
 
-	while (value != NULL && *value != '\0') {
-		size_t len = strcspn(value, ","), from = 0, to = len;
-
-		while (from < to && (value[from] == ' ' || value[from] == '\t'))
-			from++;
-		while (to > from && (value[to - 1] == ' ' || value[to - 1] == '\t'))
-			to--;
-		if (to - from == 7 && memcmp(value + from, "console", 7) == 0)
-			return true;
-		value += len + (value[len] == ',');
-	}
-	return false;
+	while (rest.len != 0)
+		named = is(weir__list_next(&rest, ','), "console") || named;
+	return named;
 }
 
 static void limits(void)

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 PREFIX = BUILD / "prefix"
 TIMEOUT = 240  # a program's, in seconds
+TIMEOUT_COMPILING = 900  # of those that compile much, which takes its time where others compile too
 COLLECTOR = ROOT / "test/e2e/collector/build.sh"
 COLLECTOR_TIMEOUT = 900  # its build's, where it is not cached
 FUZZ_SECONDS = 120  # all targets together
@@ -129,11 +130,11 @@ def run_test(label, preset, kind, path, env):
     command = [build / "test" / path.stem] if compiled else [path]
     if preset == "tsan":
         command = ["setarch", "-R", *command]  # what clang 14's runtime knows of address layouts
-    began = time.monotonic()
-    code = run(command, log, env, TIMEOUT)
+    began, timeout = time.monotonic(), TIMEOUT_COMPILING if kind in ("abi", "package") else TIMEOUT
+    code = run(command, log, env, timeout)
     found = cases(log.read_text(errors="replace"))
     if code is None:
-        found.append(("not ok", f"{label}: killed after {TIMEOUT} s"))
+        found.append(("not ok", f"{label}: killed after {timeout} s"))
     elif code != 0 and not any(verdict == "not ok" for verdict, _ in found):
         found.append(("not ok", f"{label}: ended with {code}, and no case says why"))
     elif not found:

@@ -38,10 +38,10 @@ cmake             command cmake
 ninja-build       command ninja
 pkg-config        command pkg-config
 libcmocka-dev     header cmocka.h
+libncurses-dev    header curses.h
 libmicrohttpd-dev header microhttpd.h
 zlib1g-dev        header zlib.h
 libcurl4-openssl-dev header curl/curl.h
-libssl-dev        header openssl/ssl.h
 libprotobuf-c-dev header protobuf-c/protobuf-c.h
 protobuf-c-compiler command protoc-c
 protobuf-compiler command protoc
@@ -51,9 +51,14 @@ wrk               command wrk
 prometheus        command promtool
 openssl           command openssl
 iproute2          command ip
+locales           file /usr/share/i18n/locales/de_DE
 libjansson-dev    header jansson.h
+bpftrace          command bpftrace
+linux-perf        command perf
 libssl-dev        header openssl/evp.h
 $(needs_collector)
+libbpf-dev        header bpf/libbpf.h
+bpftool           command bpftool
 python3-jwt       python jwt
 python3-cryptography python cryptography
 " $install

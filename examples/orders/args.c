@@ -14,6 +14,7 @@ static void usage(FILE *to)
 	fputs("usage: orders [--role gateway|store] [--listen ADDR:PORT] [--metrics ADDR:PORT]\n"
 	      "              [--telemetry on|off] [--threads N] [--slow-ppm N] [--fail-ppm N]\n"
 	      "              [--store http://ADDR:PORT] [--rate N] [--otlp URL] [--access-log FILE]\n"
+	      "              [--home file|map:PIN]\n"
 	      "              [--jwks FILE|URL [--issuer TEXT] [--audience TEXT] [--require-header NAME]\n"
 	      "              [--tenants N] [--tenant-idle SECONDS]]\n"
 	      "  --role       gateway: asks a store over HTTP; store: is that; without: both in one process\n"
@@ -27,6 +28,8 @@ static void usage(FILE *to)
 	      "  --rate       requests a second that the gateway lets in; more are answered 429; 0: all (0)\n"
 	      "  --otlp       exports traces and metrics to this OpenTelemetry Collector (http://127.0.0.1:4318 ...)\n"
 	      "  --access-log appends a line of JSON a request to this file\n"
+	      "  --home       where the counters live: file: one under /dev/shm, which outlives the process; map:PIN: a map for BPF\n"
+	      "               programs, pinned at this path of a bpffs (an anonymous memfd)\n"
 	      "  --jwks       keys: a request to /api/v1/ needs a bearer token that they verify, with a tenant and the scope\n"
 	      "               orders:read (GET) or orders:write (POST); not for a store, nor without weir-jwt\n"
 	      "  --issuer     what the token's iss must be\n"
@@ -111,6 +114,13 @@ static bool parse_text(const char *text, const char **out)
 	return text[0] != '\0';
 }
 
+/* As endpoint.c takes it. */
+static bool parse_home(const char *text, const char **out)
+{
+	*out = text;
+	return strcmp(text, "file") == 0 || strncmp(text, "map:/", 5) == 0;
+}
+
 static bool parse_one(struct args *args, const char *name, const char *value)
 {
 	unsigned long n = 0;
@@ -130,6 +140,8 @@ static bool parse_one(struct args *args, const char *name, const char *value)
 		return parse_text(value, &args->otlp);
 	if (strcmp(name, "--access-log") == 0)
 		return parse_text(value, &args->access_log);
+	if (strcmp(name, "--home") == 0)
+		return parse_home(value, &args->home);
 	if (strcmp(name, "--jwks") == 0)
 		return parse_text(value, &args->jwks);
 	if (strcmp(name, "--issuer") == 0)
@@ -156,6 +168,8 @@ static bool parse_one(struct args *args, const char *name, const char *value)
 /* What must not be overlooked: a check of tokens that would not be made. NULL: nothing. */
 static const char *contradiction(const struct args *args)
 {
+	if (args->home != NULL && !args->telemetry)
+		return "--home: with --telemetry off there are no counters";
 	if (args->jwks == NULL && (args->issuer != NULL || args->audience != NULL || args->require_header != NULL ||
 	                           args->tenants != 0 || args->tenant_idle_s != 0))
 		return "--issuer, --audience, --require-header, --tenants and --tenant-idle go with --jwks";

@@ -26,7 +26,7 @@ struct args {
 	bool telemetry;
 	unsigned threads;
 	uint32_t slow_ppm, fail_ppm, rate;
-	const char *otlp, *access_log; /* NULL: none */
+	const char *otlp, *access_log, *home; /* NULL: none; home: a memfd */
 	const char *jwks, *issuer, *audience, *require_header; /* likewise; the last three only with the first */
 	uint32_t tenants, tenant_idle_s;                       /* 0: weir-jwt's own; likewise */
 };

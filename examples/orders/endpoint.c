@@ -5,6 +5,7 @@
 #include "args.h"
 
 #include <weir/prometheus.h>
+#include <weir/shm.h>
 #include <weir/weir.h>
 #ifdef ORDERS_OTLP
 #include <weir/otlp.h>
@@ -26,6 +27,23 @@ static int otlp_start(const char *url)
 #endif
 }
 
+/* --home, as it is written on the command line. */
+static int home_start(const char *text)
+{
+	struct weir_shm_options options = {.size = sizeof options, .home = WEIR_SHM_FILE, .name = "orders"};
+	struct weir_status status = {.size = sizeof status};
+	int error;
+
+	if (strncmp(text, "map:", 4) == 0) {
+		options.home = WEIR_SHM_MAP;
+		options.pin = text + 4;
+	}
+	error = weir_shm_start(&options);
+	if (error != WEIR_OK && weir_status_read(&status) == WEIR_OK)
+		fprintf(stderr, "orders: no home %s: %s; the counters live in a %s\n", text, weir_error_text(error), status.home);
+	return error;
+}
+
 /* An option that is set wins over its variable; ours is only a default. */
 static const char *name_of(enum role role)
 {
@@ -43,7 +61,11 @@ int endpoint_start(const struct args *args)
 	struct weir_prometheus_options at = {.size = sizeof at, .host = address->host, .port = address->port,
 	                                     .any_port = address->port == 0};
 	bool bracket = strchr(address->host, ':') != NULL;
-	int error = weir_init(&options);
+	int error;
+
+	if (args->home != NULL && strncmp(args->home, "map:", 4) == 0)
+		options.totals_ns = WEIR_S(1); /* for BPF programs */
+	error = weir_init(&options);
 
 	if (error == WEIR_OK)
 		error = weir_prometheus_start(&at);
@@ -55,6 +77,8 @@ int endpoint_start(const struct args *args)
 		fprintf(stderr, "orders: no export to %s: %s\n", args->otlp, weir_error_text(error));
 		return error;
 	}
+	if (args->home != NULL && (error = home_start(args->home)) != WEIR_OK)
+		return error;
 	fprintf(stderr, "metrics %s%s%s:%u\n", bracket ? "[" : "", address->host, bracket ? "]" : "", weir_prometheus_port());
 	return 0;
 }

@@ -67,6 +67,7 @@ struct exchange {
 
 	uint64_t began_ns; /* the access log's */
 	bool traced;       /* telemetry's: it has a trace */
+	bool at_work;      /* likewise: a thread is at it, and it can be seen */
 
 	/* chain.c's own */
 	size_t entered;

@@ -170,6 +170,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 {
 	struct http *http = cls;
 	struct exchange *x = *own;
+	enum MHD_Result result;
 
 	(void)version;
 	if (x == NULL) {
@@ -177,7 +178,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		if (x == NULL)
 			return MHD_NO;
 		*own = x;
-		return chain_run(http->chain, x) && x->announced > DRAIN_MAX ? send_answer(connection, x) : MHD_YES;
+		result = chain_run(http->chain, x) && x->announced > DRAIN_MAX ? send_answer(connection, x) : MHD_YES;
+		telemetry_paused(x);
+		return result;
 	}
 	if (*size > 0) {
 		receive(x, data, *size);
@@ -185,9 +188,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return x->received > DRAIN_MAX ? MHD_NO : MHD_YES;
 	}
 	x->complete = true;
-	if (x->ended || chain_run(http->chain, x))
-		return send_answer(connection, x);
-	return wait_for(http, x);
+	telemetry_resumed(x);
+	result = x->ended || chain_run(http->chain, x) ? send_answer(connection, x) : wait_for(http, x);
+	telemetry_paused(x);
+	return result;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **own, enum MHD_RequestTerminationCode why)

@@ -33,6 +33,8 @@ enum { TELEMETRY_LINKS_MAX = 2 };
 #define telemetry_called(x) (void)(x)
 #define telemetry_store_slow(x) (void)(x)
 #define telemetry_store_failed(x) (void)(x)
+#define telemetry_resumed(x) (void)(x)
+#define telemetry_paused(x) (void)(x)
 #define telemetry_ids(x, text, size) ((void)(x), (void)(text), (void)(size))
 #define telemetry_answer_headers(x, put, arg) ((void)(x), (void)(put), (void)(arg))
 
@@ -43,6 +45,7 @@ enum { TELEMETRY_LINKS_MAX = 2 };
 /* What an exchange carries for them: its trace, where it is traced, else the time it began. */
 struct request_trace {
 	struct weir_ctx ctx;
+	struct weir_scope scope; /* while a thread is at it */
 	struct weir_span server, client; /* client: the call to the store that is under way */
 	char id_name[64], id_value[40];  /* the header that tells the client its trace; empty: none */
 	char baggage[512];
@@ -73,6 +76,10 @@ void telemetry_store_failed(struct exchange *x);
 /* Around a call to the store: the client span, and its headers in the call. called: any thread. */
 void telemetry_calling(struct exchange *x);
 void telemetry_called(struct exchange *x);
+
+/* Around what a thread does for it: who looks at the thread from outside sees which request it is at. Twice is harmless. */
+void telemetry_resumed(struct exchange *x);
+void telemetry_paused(struct exchange *x);
 
 /* "trace_id=... span_id=..." of the request's innermost span, or nothing; and the answer's header with the trace's id. */
 void telemetry_ids(struct exchange *x, char *text, size_t size);

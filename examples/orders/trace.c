@@ -107,7 +107,23 @@ static int trace_enter(struct exchange *x)
 	weir_span_begin_opts(&t->server, &t->ctx, WEIR_SERVER, fixed.server[x->method][x->route - routes], &options);
 	if (weir_span_is_recording(&t->server))
 		describe(x);
+	telemetry_resumed(x);
 	return CHAIN_NEXT;
+}
+
+void telemetry_resumed(struct exchange *x)
+{
+	if (x->traced && !x->at_work && !x->ended) {
+		x->trace.scope = weir_ctx_attach(&x->trace.ctx);
+		x->at_work = true;
+	}
+}
+
+void telemetry_paused(struct exchange *x)
+{
+	if (x->at_work)
+		weir_ctx_detach(x->trace.scope);
+	x->at_work = false;
 }
 
 static void trace_leave(struct exchange *x)
@@ -122,6 +138,7 @@ static void trace_leave(struct exchange *x)
 		weir_span_fail(&t->server, NULL);
 	}
 	weir_ctx_inject_response(&t->ctx, keep_id, t);
+	telemetry_paused(x);
 	weir_span_end_record_series(&t->server, telemetry_latency(x));
 	weir_ctx_end(&t->ctx);
 }

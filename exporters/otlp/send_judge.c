@@ -101,9 +101,11 @@ static uint64_t read_success(struct weir__otlp_sender *s, const struct weir__otl
 		weir_private_log(WEIR_LOG_WARN, "otlp: %.200s took %s, but its answer is no protobuf", to, weir__otlp_signal_name[r->signal]);
 		return 0;
 	}
-	if (response.rejected != 0 || response.message[0] != '\0')
+	if (response.rejected != 0)
 		weir_private_log(WEIR_LOG_WARN, "otlp: %.200s rejected some of the %s: %s", to, weir__otlp_signal_name[r->signal],
 		                 response.message[0] != '\0' ? response.message : "it does not say why");
+	else if (response.message[0] != '\0')
+		weir_private_log(WEIR_LOG_WARN, "otlp: %.200s took the %s, and warns: %s", to, weir__otlp_signal_name[r->signal], response.message);
 	return response.rejected < r->items ? response.rejected : r->items;
 }
 

@@ -111,7 +111,8 @@ WEIR_API int weir_thread_attach(void);
 
 struct weir_status {
 	WEIR_SIZE_(weir_status);
-	const char *home; /* where the cells are: "memfd", "private: memfd_create was refused", "none yet" */
+	const char *home; /* where the cells are: "memfd", "private: memfd_create was refused", "none yet"; of weir_shm_start: "file: PATH",
+	                   * "map: PATH", or "memfd: " and why they are there still */
 	uint64_t instruments, refused, series;
 	uint64_t overflowed; /* look-ups that met a cap: each record with labels in the call, and each handle */
 	uint64_t segment_bytes, heap_bytes;                /* in use: the segment's pages; the registry, tables and the like */

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "number.h"
 #include "segment_find.h"
+#include "segment_source.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,14 +16,16 @@
 
 static const char who[] = "weir dump";
 static const char help[] =
-	"usage: weir dump [FLAG] PID | NAME | FILE\n"
-	"All series of a process (by its number, or the name that weir ls has), or of a file that was a segment.\n"
+	"usage: weir dump [FLAG] PID | NAME | FILE | PIN\n"
+	"All series of a process (by its number, or the name that weir ls has), or of a file that was a\n"
+	"segment, or of a map that is pinned.\n"
 	"  --text   a table for people; the default\n"
 	"  --prom   Prometheus' text format\n"
 	"  --json   one object, with buckets, and quantiles of histograms\n"
 	"  --help   this text\n"
 	"The process is not asked, stopped or slowed: its memory is read. Each number is whole; numbers of one\n"
-	"series may be of different moments. A name with a slash, or that of a file that is there, is a file.\n";
+	"series may be of different moments. A name with a slash is a file's or a pin's; another one too, where no\n"
+	"process has it.\n";
 
 const struct dump_quantile dump_quantiles[DUMP_QUANTILES] = {
 	{500000, "0.5", "p50"}, {900000, "0.9", "p90"}, {990000, "0.99", "p99"}};
@@ -60,24 +63,18 @@ static int dump_copy(const struct segment_copy *copy, dump_format *format, const
 	return command_end(who);
 }
 
-static bool is_memfd(const struct stat *is)
-{
-	return is->st_nlink == 0;
-}
-
 /* path: that of a file, or of a descriptor of the process whose segment it is. */
 static int dump_path(const char *path, dump_format *format, const struct process *writer)
 {
 	int fd = segment_open_path(path), code;
 	struct segment_copy copy;
-	struct stat is;
 
 	if (fd < 0)
 		return complain(errno == EACCES || errno == EPERM ? EXIT_USAGE : EXIT_REFUSED, who, "%s: %s", path, strerror(errno));
-	if (!segment_copy_make(&copy, fd, SEGMENT_WHOLE) || fstat(fd, &is) != 0) {
+	if (!segment_copy_make(&copy, fd, SEGMENT_WHOLE)) {
 		code = complain(EXIT_REFUSED, who, "%s: %s", path, copy.why);
 	} else {
-		code = dump_copy(&copy, format, is_memfd(&is) ? "memfd" : "file", writer);
+		code = dump_copy(&copy, format, copy.home, writer);
 		segment_copy_free(&copy);
 	}
 	close(fd);
@@ -121,10 +118,12 @@ static int dump_pid(const char *text, dump_format *format)
 	return code;
 }
 
+/* Of a process, before a file: in the folder where it was built, the program itself has that name. */
 static int dump_name(const char *name, dump_format *format)
 {
 	struct segment_list list = {.found = NULL};
 	size_t count = 0;
+	struct stat is;
 	int code;
 
 	if (!segment_find_all(&list)) {
@@ -139,6 +138,8 @@ static int dump_name(const char *name, dump_format *format)
 		code = dump_found(&list, format);
 	else if (count != 0)
 		code = complain(EXIT_USAGE, who, "%zu segments are of that name: take a number of weir ls", count);
+	else if (stat(name, &is) == 0)
+		code = dump_path(name, format, NULL);
 	else if (list.denied != 0)
 		code = complain(EXIT_USAGE, who, "no segment of that name was found; %zu processes may not be looked into", list.denied);
 	else
@@ -155,7 +156,6 @@ int dump_run(int argc, char **argv)
 	} formats[] = {{"--text", dump_table}, {"--prom", dump_prom}, {"--json", dump_json}};
 	const char *what = NULL;
 	dump_format *format = NULL;
-	struct stat is;
 
 	for (int i = 1; i < argc; i++) {
 		bool known = false;
@@ -185,7 +185,7 @@ int dump_run(int argc, char **argv)
 		format = dump_table;
 	if (what[strspn(what, "0123456789")] == '\0')
 		return dump_pid(what, format);
-	if (strchr(what, '/') != NULL || stat(what, &is) == 0)
+	if (strchr(what, '/') != NULL)
 		return dump_path(what, format, NULL);
 	return dump_name(what, format);
 }

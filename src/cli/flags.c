@@ -36,6 +36,14 @@ static int take(const char *who, const struct flag *flag, const char *value)
 int flags_read(const char *who, const char *help, const char *stray, const struct flag *table, size_t count, int argc,
                char **argv)
 {
+	struct flag_words none = {NULL, 0, 0};
+
+	return flags_read_words(who, help, stray, table, count, argc, argv, &none);
+}
+
+int flags_read_words(const char *who, const char *help, const char *stray, const struct flag *table, size_t count, int argc,
+                     char **argv, struct flag_words *words)
+{
 	for (int i = 1; i < argc; i++) {
 		const char *value;
 		const struct flag *flag = find(table, count, argv[i], &value);
@@ -44,6 +52,10 @@ int flags_read(const char *who, const char *help, const char *stray, const struc
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			fputs(help, stdout);
 			return command_end(who);
+		}
+		if (flag == NULL && argv[i][0] != '-' && words->count < words->room) {
+			words->values[words->count++] = argv[i];
+			continue;
 		}
 		if (flag == NULL && argv[i][0] != '-')
 			return complain(EXIT_USAGE, who, "%s; see %s --help", stray != NULL ? stray : "flags begin with --", who);

@@ -21,11 +21,20 @@ struct flag { /* one of the three is not NULL */
 	bool *there;            /* takes no value */
 };
 
+/* Words that are no flags: so many at most. */
+struct flag_words {
+	const char **values;
+	size_t room, count;
+};
+
 enum { FLAGS_RUN = -1 };
 
 /* FLAGS_RUN, or the code to end with: help has been printed, or it has complained. stray: what to say to a word that is no
  * flag; NULL: there may be none. */
 int flags_read(const char *who, const char *help, const char *stray, const struct flag *table, size_t count, int argc,
                char **argv);
+/* The same where there may be such words; stray is said to one too many. */
+int flags_read_words(const char *who, const char *help, const char *stray, const struct flag *table, size_t count, int argc,
+                     char **argv, struct flag_words *words);
 
 #endif

@@ -9,11 +9,13 @@
 #include "command.h"
 #include "process.h"
 #include "segment_copy.h"
+#include "segment_source.h"
 #include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,8 +24,9 @@
 static const char who[] = "weir gc";
 static const char help[] =
 	"usage: weir gc [--dry-run] [DIR]\n"
-	"Removes the files weir-*.segment of a folder (/dev/shm where none is given) whose writers are dead. A file\n"
-	"that is not certainly a segment, of the caller, of a dead writer and open nowhere is kept, and it is said why.\n"
+	"Removes the files weir-*.segment of a folder (/dev/shm where none is given) whose writers are dead; in a\n"
+	"folder of a bpffs, the maps that are pinned there. What is not certainly a segment, of the caller, of a dead\n"
+	"writer and, of files, open nowhere is kept, and it is said why.\n"
 	"  --dry-run   removes nothing\n"
 	"  --help      this text\n";
 
@@ -58,6 +61,34 @@ static const char *reason_to_keep(int fd, const struct stat *is)
 	return NULL;
 }
 
+/* What is pinned is a name alone: whoever has the map open keeps it. NULL: it goes; "": it is no segment. */
+static const char *look_at_pin(const char *folder, const char *name, bool dry)
+{
+	struct segment_copy copy;
+	struct process process;
+	char path[PATH_MAX];
+	enum owner owner;
+	struct stat is;
+	bool made;
+	int fd;
+
+	if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path || lstat(path, &is) != 0 || !S_ISREG(is.st_mode))
+		return "";
+	fd = segment_open_path(path);
+	made = fd >= 0 && segment_copy_make(&copy, fd, SEGMENT_HEADER);
+	if (fd >= 0)
+		close(fd);
+	if (!made)
+		return "";
+	owner = owner_of(segment_copy_header(&copy), &process);
+	segment_copy_free(&copy);
+	if (is.st_uid != geteuid())
+		return "it is another user's";
+	if (owner != OWNER_DEAD)
+		return owner == OWNER_ALIVE ? "its writer lives" : "its writer may live";
+	return dry || unlink(path) == 0 ? NULL : strerror(errno);
+}
+
 static const char *look(int dir, const char *name, bool dry)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -82,7 +113,7 @@ int gc_run(int argc, char **argv)
 {
 	const char *folder = NULL;
 	struct dirent *entry;
-	bool dry = false;
+	bool dry = false, pins;
 	DIR *dir;
 
 	for (int i = 1; i < argc; i++) {
@@ -104,12 +135,15 @@ int gc_run(int argc, char **argv)
 	dir = opendir(folder);
 	if (dir == NULL)
 		return complain(errno == EACCES ? EXIT_USAGE : EXIT_REFUSED, who, "%s: %s", folder, strerror(errno));
+	pins = segment_is_bpffs(folder);
 	while ((entry = readdir(dir)) != NULL) {
 		const char *why;
 
-		if (!is_named_so(entry->d_name))
+		if (!pins && !is_named_so(entry->d_name))
 			continue;
-		why = look(dirfd(dir), entry->d_name, dry);
+		why = pins ? look_at_pin(folder, entry->d_name, dry) : look(dirfd(dir), entry->d_name, dry);
+		if (why != NULL && why[0] == '\0')
+			continue;
 		fputs(why != NULL ? "kept " : dry ? "dead " : "removed ", stdout);
 		text_plain(stdout, entry->d_name, strlen(entry->d_name));
 		if (why != NULL)

@@ -5,6 +5,7 @@
 #include "flags.h"
 #include "segment_find.h"
 #include "segment_model.h"
+#include "segment_source.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -15,8 +16,9 @@
 static const char who[] = "weir ls";
 static const char help[] =
 	"usage: weir ls [--json]\n"
-	"The processes of this machine that publish what they measure, as far as they may be looked into: number,\n"
-	"name, age, where the segment is, series, threads that recorded at once, bytes, whether the process lives.\n"
+	"The processes of this machine that publish what they measure, as far as they may be looked into, and what\n"
+	"dead ones have left in /dev/shm and /sys/fs/bpf: number, name, age, where the segment is, series, threads\n"
+	"that recorded at once, bytes, whether the process lives.\n"
 	"  --json   an array of objects\n"
 	"  --help   this text\n";
 
@@ -26,6 +28,7 @@ struct row {
 	enum owner owner;
 	uint32_t series, threads;
 	uint64_t bytes;
+	const char *home;
 };
 
 /* False: it has vanished, or has become unreadable: no row. */
@@ -43,7 +46,7 @@ static bool row_of(struct row *row, const struct segment_found *found)
 		return false;
 	ok = model_make(&model, &copy);
 	if (ok) {
-		*row = (struct row){found->holder, (uint32_t)found->holder.pid, OWNER_ALIVE, model.shown, model.threads, copy.stored_bytes};
+		*row = (struct row){found->holder, (uint32_t)found->holder.pid, OWNER_ALIVE, model.shown, model.threads, copy.stored_bytes, copy.home};
 		if (!found->written) {
 			row->pid = segment_copy_header(&copy)->pid;
 			row->owner = owner_of(segment_copy_header(&copy), &writer);
@@ -71,18 +74,20 @@ static void put_line(const struct row *row)
 	char age[32];
 
 	age_text(age, process_age_s(&row->process));
+	if (row->process.pid == 0)
+		strcpy(age, "-");
 	printf("%7lu  ", (unsigned long)row->pid);
 	text_plain(stdout, row->process.name, strlen(row->process.name));
 	printf("%*s %8s  %-6s %9lu %8lu %11llu  %s\n", strlen(row->process.name) < 16 ? 16 - (int)strlen(row->process.name) : 0, "", age,
-	       "memfd", (unsigned long)row->series, (unsigned long)row->threads, (unsigned long long)row->bytes, owner_text(row->owner));
+	       row->home, (unsigned long)row->series, (unsigned long)row->threads, (unsigned long long)row->bytes, owner_text(row->owner));
 }
 
 static void put_object(const struct row *row, const char *path)
 {
 	printf("{\"pid\":%lu,\"service\":", (unsigned long)row->pid);
 	text_json(stdout, row->process.name, strlen(row->process.name));
-	printf(",\"age_seconds\":%llu,\"home\":\"memfd\",\"series\":%lu,\"threads\":%lu,\"bytes\":%llu,\"state\":\"%s\",\"path\":\"%s\"}",
-	       (unsigned long long)process_age_s(&row->process), (unsigned long)row->series, (unsigned long)row->threads,
+	printf(",\"age_seconds\":%llu,\"home\":\"%s\",\"series\":%lu,\"threads\":%lu,\"bytes\":%llu,\"state\":\"%s\",\"path\":\"%s\"}",
+	       (unsigned long long)(row->process.pid != 0 ? process_age_s(&row->process) : 0), row->home, (unsigned long)row->series, (unsigned long)row->threads,
 	       (unsigned long long)row->bytes, owner_text(row->owner), path);
 }
 

@@ -3,6 +3,11 @@
 #include "dump.h"
 #include "gc.h"
 #include "ls.h"
+#include "offsets.h"
+#include "probes.h"
+#include "spans.h"
+#include "top.h"
+#include "watch.h"
 #ifdef WEIR_CLI_JWT
 #include "jwt.h"
 #endif
@@ -15,7 +20,12 @@
 static const struct command commands[] = {
 	{"ls", "tells which processes publish what they measure", ls_run},
 	{"dump", "shows all series of a process, or of a file that was a segment", dump_run},
+	{"offsets", "tells where a process' threads have their current trace", offsets_run},
+	{"top", "shows a process' requests as they go, and what is left of its SLO", top_run},
+	{"watch", "shows one series as it goes", watch_run},
+	{"spans", "shows the spans and requests of a process as they end (BPF)", spans_run},
 	{"gc", "removes files that were segments of processes that are dead", gc_run},
+	{"probes", "lists the probes (USDT) of a process, a program or a library", probes_run},
 #ifdef WEIR_CLI_JWT
 	{"jwt", "makes keys and tokens, reads and verifies tokens, for development", jwt_run},
 #endif

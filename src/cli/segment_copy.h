@@ -1,7 +1,7 @@
-/* weir, the command: a segment, copied page by page out of a file into memory of our own, which is then read in peace.
+/* weir, the command: a segment, copied page by page out of a file or a map into memory of our own, which is then read in peace.
  *
- * Invariant: only pages that the directory lists are read (a touch of another would allocate it), by pread alone: a file that is
- * cut short meanwhile is an error, not a signal. Nothing that its writer does later changes the copy. */
+ * Invariant: only pages that the directory lists are read (a touch of another would allocate it), as segment_source.h does it:
+ * a file that is cut short meanwhile is an error, not a signal. Nothing that its writer does later changes the copy. */
 #ifndef WEIR_CLI_SEGMENT_COPY_H
 #define WEIR_CLI_SEGMENT_COPY_H
 
@@ -9,13 +9,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct segment_copy {
 	unsigned char *base; /* total_bytes, of which only what is not zero takes memory */
 	size_t bytes;
 	struct weir_segment_reader reader;
 	bool has_cells;        /* false: an outline */
-	uint64_t stored_bytes; /* what the file takes of memory or disk */
+	uint64_t stored_bytes; /* what it takes of memory or disk */
+	const char *home;      /* "memfd", "file", "map" */
+	dev_t device;          /* which it is, with inode */
+	ino_t inode;
 	const char *why;       /* where it failed: the end of a sentence */
 };
 

@@ -3,11 +3,13 @@
 #include "segment_find.h"
 
 #include "segment_copy.h"
+#include "segment_source.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +18,13 @@
 
 static const char memfd_link[] = "/memfd:weir (deleted)";
 
-int segment_open_path(const char *path)
-{
-	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-}
-
-/* False: no memory. What is no segment, or cannot be opened, is passed over. */
-static bool add(struct segment_list *list, const char *path, const struct process *holder)
+/* False: no memory. What is no segment, or cannot be opened, is passed over; surely: what is none is told. holder 0: nobody is known
+ * to have it open. */
+static bool add(struct segment_list *list, const char *path, const struct process *holder, bool surely)
 {
 	struct segment_found found = {.holder = *holder}, *larger;
 	struct segment_copy copy;
-	struct stat is;
+	struct process writer;
 	int fd = segment_open_path(path);
 	bool ok;
 
@@ -34,17 +32,24 @@ static bool add(struct segment_list *list, const char *path, const struct proces
 		list->denied += errno == EACCES || errno == EPERM;
 		return true;
 	}
-	ok = segment_copy_make(&copy, fd, SEGMENT_HEADER) && fstat(fd, &is) == 0;
+	ok = segment_copy_make(&copy, fd, SEGMENT_HEADER);
 	close(fd);
 	if (!ok) {
-		list->why = copy.why;
+		if (surely)
+			list->why = copy.why;
 		return true;
 	}
-	found.written = process_writes(holder, segment_copy_header(&copy));
-	segment_copy_free(&copy);
+	if (holder->pid != 0) {
+		found.written = process_writes(holder, segment_copy_header(&copy));
+	} else if (owner_of(segment_copy_header(&copy), &writer) == OWNER_ALIVE) {
+		found.written = true;
+		found.holder = writer;
+	}
 	snprintf(found.path, sizeof found.path, "%s", path);
-	found.device = is.st_dev;
-	found.inode = is.st_ino;
+	snprintf(found.home, sizeof found.home, "%s", copy.home);
+	found.device = copy.device;
+	found.inode = copy.inode;
+	segment_copy_free(&copy);
 	for (size_t n = 0; n < list->count; n++)
 		if (list->found[n].inode == found.inode && list->found[n].device == found.device) {
 			if (found.written && !list->found[n].written)
@@ -59,12 +64,33 @@ static bool add(struct segment_list *list, const char *path, const struct proces
 	return true;
 }
 
-static bool is_memfd_of_weir(const char *path)
+static bool is_named_so(const char *name)
 {
-	char target[64];
-	ssize_t len = readlink(path, target, sizeof target);
+	size_t len = strlen(name), ending = strlen(".segment");
 
-	return len == (ssize_t)sizeof memfd_link - 1 && memcmp(target, memfd_link, (size_t)len) == 0;
+	return strncmp(name, "weir-", 5) == 0 && len > 5 + ending && strcmp(name + len - ending, ".segment") == 0;
+}
+
+enum looks { NOT_SO, MAYBE, SURELY };
+
+/* By where a descriptor's link leads. An array may be anything. */
+static enum looks looks_like_one(const char *path)
+{
+	char target[PATH_MAX], *deleted;
+	ssize_t len = readlink(path, target, sizeof target - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	if (strcmp(target, memfd_link) == 0)
+		return SURELY;
+	if (strcmp(target, "anon_inode:bpf-map") == 0)
+		return MAYBE;
+	deleted = strstr(target, " (deleted)");
+	if (deleted != NULL)
+		*deleted = '\0';
+	if (is_named_so(basename(target)))
+		return SURELY;
+	/* what was made without a name, and linked behind that, is told so */
+	return deleted != NULL && basename(target)[0] == '#' ? MAYBE : NOT_SO;
 }
 
 /* A folder of descriptors. *any: it has one of weir's. */
@@ -80,12 +106,13 @@ static bool look_into(struct segment_list *list, const char *folder, const struc
 	}
 	while (ok && (entry = readdir(dir)) != NULL) {
 		char path[96];
+		enum looks looks;
 
 		if (!isdigit((unsigned char)entry->d_name[0]) ||
-		    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path || !is_memfd_of_weir(path))
+		    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path || (looks = looks_like_one(path)) == NOT_SO)
 			continue;
-		*any = true;
-		ok = add(list, path, holder);
+		*any = *any || looks == SURELY;
+		ok = add(list, path, holder, looks == SURELY);
 	}
 	closedir(dir);
 	return ok;
@@ -143,7 +170,7 @@ static bool look_at_maps(struct segment_list *list, const struct process *holder
 		if (name == NULL || sscanf(line, "%llx-%llx %*s %llx", &from, &to, &offset) != 3 || offset != 0)
 			continue;
 		snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", holder->pid, from, to);
-		ok = add(list, path, holder);
+		ok = add(list, path, holder, true);
 	}
 	free(line);
 	if (maps != NULL)
@@ -169,6 +196,31 @@ bool segment_find_of(struct segment_list *list, int pid)
 	return any || geteuid() != 0 || look_at_maps(list, &holder);
 }
 
+/* What has a name and maybe no process: of the dead, and of those who have closed their descriptors. */
+static bool look_at_names(struct segment_list *list, const char *folder, bool pinned)
+{
+	const struct process nobody = {.pid = 0};
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	bool ok = true;
+
+	while (dir != NULL && ok && (entry = readdir(dir)) != NULL) {
+		char path[sizeof list->found->path];
+		struct stat is;
+
+		if (entry->d_name[0] == '.' || (!pinned && !is_named_so(entry->d_name)) ||
+		    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path || lstat(path, &is) != 0)
+			continue;
+		if (S_ISREG(is.st_mode))
+			ok = add(list, path, &nobody, !pinned);
+		else if (pinned && S_ISDIR(is.st_mode) && strcmp(folder, "/sys/fs/bpf") == 0)
+			ok = look_at_names(list, path, true);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return ok;
+}
+
 bool segment_find_all(struct segment_list *list)
 {
 	DIR *dir = opendir("/proc");
@@ -180,7 +232,7 @@ bool segment_find_all(struct segment_list *list)
 			ok = segment_find_of(list, atoi(entry->d_name));
 	if (dir != NULL)
 		closedir(dir);
-	return ok;
+	return ok && look_at_names(list, "/dev/shm", false) && look_at_names(list, "/sys/fs/bpf", true);
 }
 
 void segment_list_free(struct segment_list *list)

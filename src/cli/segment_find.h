@@ -1,8 +1,9 @@
-/* weir, the command: the segments that processes of this machine have open: memfds by the name of weir.
+/* weir, the command: the segments of this machine: memfds by the name of weir, files, maps.
  *
  * A process' descriptors are looked at; where it has closed them, those of weir's own thread, which has a table of its own; and
- * where none has it, what the process has mapped, if we may. Invariant: nothing is opened but what is such a memfd by its link; a
- * process that vanishes meanwhile is passed over. */
+ * where none has it, what the process has mapped, if we may. Then come the files of /dev/shm, and what is pinned in
+ * /sys/fs/bpf: of those who died. Invariant: nothing is opened but such a memfd, a file of that name, or a map, by its link; a process
+ * that vanishes meanwhile is passed over. */
 #ifndef WEIR_CLI_SEGMENT_FIND_H
 #define WEIR_CLI_SEGMENT_FIND_H
 
@@ -12,7 +13,8 @@
 #include <sys/types.h>
 
 struct segment_found {
-	char path[96]; /* opens it */
+	char path[280]; /* opens it: segment_open_path */
+	char home[8];   /* "memfd", "file", "map" */
 	struct process holder;
 	dev_t device;
 	ino_t inode;
@@ -30,8 +32,5 @@ struct segment_list {
 bool segment_find_of(struct segment_list *list, int pid);
 bool segment_find_all(struct segment_list *list);
 void segment_list_free(struct segment_list *list);
-
-/* Read-only, never waiting, or -1 with errno. */
-int segment_open_path(const char *path);
 
 #endif

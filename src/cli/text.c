@@ -47,8 +47,11 @@ void text_json(FILE *out, const char *s, size_t len)
 		if (c == '"' || c == '\\') {
 			putc('\\', out);
 			putc(c, out);
-		} else if (c < 0x20) {
+		} else if (c < 0x20 || c == 0x7f) {
 			fprintf(out, "\\u%04x", c);
+		} else if (c == 0xc2 && end - s > 1 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0) { /* the C1 controls */
+			fprintf(out, "\\u%04x", (unsigned char)s[1]);
+			s++;
 		} else if (c < 0x80) {
 			putc(c, out);
 		} else {

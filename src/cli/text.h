@@ -10,7 +10,7 @@
 /* The bytes of the character at s, of at most left; 0: there is none. */
 size_t text_character(const char *s, size_t left);
 
-/* In quotes. */
+/* In quotes; control characters, DEL and C1 too, as \uNNNN. */
 void text_json(FILE *out, const char *s, size_t len);
 /* Backslash, line's end and, where quoted is set, quotes are escaped. */
 void text_prom(FILE *out, const char *s, size_t len, int quoted);

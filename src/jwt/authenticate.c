@@ -2,6 +2,7 @@
  * nothing. */
 #define _GNU_SOURCE
 #include "health.h"
+#include "probe_auth.h"
 #include "verifier.h"
 
 #include <weir/abi/private.h>
@@ -148,6 +149,7 @@ enum weir_jwt_result weir_ctx_authenticate(struct weir_ctx *ctx, struct weir_jwt
 		/* behind the places: who finds this token takes none, and would be measured as "other" until there is one */
 		weir__jwt_verifier_keep(v, &seen, now, &verified);
 	}
+	weir__jwt_probe_result(ctx, result, seen.cached);
 	return result;
 }
 
@@ -184,6 +186,7 @@ void weir_ctx_refuse(struct weir_ctx *ctx, enum weir_jwt_result why)
 	weir_private_ctx_tags_refuse(ctx, kept(why), tag);
 	if (tag != 0)
 		tag_result(ctx, tag, tags.result[label].place, why);
+	weir__jwt_probe_result(ctx, why, false);
 }
 
 /* ---- what the context knows -------------------------------------------------------------------------------------- */

@@ -111,17 +111,22 @@ bool weir__jwt_cache_find(struct weir__jwt_cache *cache, const uint64_t digest[4
 	return false;
 }
 
-/* One that nobody will find again, else the one that was used the longest ago. */
+/* One that nobody will find again, else the one that was used the longest ago; never one that is being written, whose writer may
+ * not get a processor for long. NULL: all are. */
 static struct slot *victim(struct slot *set, const uint64_t digest[4], uint64_t epoch)
 {
-	struct slot *least = set;
+	struct slot *least = NULL;
 
 	for (int i = 0; i < WAYS; i++) {
+		uint64_t seq = __atomic_load_n(&set[i].seq, __ATOMIC_RELAXED);
+
+		if (seq % 2 != 0)
+			continue;
 		if (is_of(&set[i], digest, epoch)) /* another thread was first; or it is out of its time */
 			return &set[i];
-		if (load(&set[i], DIGEST) != epoch || __atomic_load_n(&set[i].seq, __ATOMIC_RELAXED) == 0)
+		if (load(&set[i], DIGEST) != epoch || seq == 0)
 			__atomic_store_n(&set[i].second, 0, __ATOMIC_RELAXED);
-		if (__atomic_load_n(&set[i].second, __ATOMIC_RELAXED) < __atomic_load_n(&least->second, __ATOMIC_RELAXED))
+		if (least == NULL || __atomic_load_n(&set[i].second, __ATOMIC_RELAXED) < __atomic_load_n(&least->second, __ATOMIC_RELAXED))
 			least = &set[i];
 	}
 	return least;
@@ -131,9 +136,12 @@ void weir__jwt_cache_keep(struct weir__jwt_cache *cache, const uint64_t digest[4
                           const struct weir__jwt_verified *verified)
 {
 	struct slot *slot = victim(set_of(cache, digest), digest, epoch);
-	uint64_t seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED), words[HEAD + VERIFIED];
+	uint64_t seq, words[HEAD + VERIFIED];
 	size_t count = HEAD + FIXED + (verified->values.used + 7) / 8;
 
+	if (slot == NULL)
+		return;
+	seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED);
 	memcpy(words, digest, DIGEST * 8);
 	words[DIGEST] = epoch;
 	memcpy(words + HEAD, verified, sizeof *verified);

@@ -114,13 +114,10 @@ static enum weir_jwt_result read_times(const struct weir__jwt_rules *rules, cons
 	}
 	if (has_nbf)
 		times->from_ns = minus(nbf, rules->leeway_ns);
-	if (rules->max_age_ns != 0) {
-		uint64_t from = minus(iat, rules->leeway_ns);
-
-		if (from > times->from_ns)
-			times->from_ns = from;
+	if (has_iat && minus(iat, rules->leeway_ns) > times->from_ns)
+		times->from_ns = minus(iat, rules->leeway_ns);
+	if (rules->max_age_ns != 0)
 		times->young_until_ns = plus(plus(plus(iat, rules->max_age_ns), rules->leeway_ns), 1);
-	}
 	return WEIR_JWT_OK;
 }
 

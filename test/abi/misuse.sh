@@ -6,14 +6,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=${WEIR_ROOT:-$(cd "$here/../.." && pwd)}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-failed=0
+failed=0 level=-O2
 
 # try NAME CASE FILE COMPILER...
 try()
 {
 	local name=$1 case=$2 file=$3 compiled=no error="" said text
 	shift 3
-	"$@" -O2 -Wall -Wextra -Werror -I"$root/include" -DCASE="$case" -c -o "$scratch/o.o" "$file" 2>"$scratch/errors" && compiled=yes
+	"$@" $level -Wall -Wextra -Werror -I"$root/include" -DCASE="$case" -c -o "$scratch/o.o" "$file" 2>"$scratch/errors" && compiled=yes
 	said=$(grep -E '(error|note):' "$scratch/errors" || true)
 	error=${said%%$'\n'*}
 	if [ "$case" = 0 ]; then
@@ -48,5 +48,13 @@ done
 for case in 0 $(sed -nE 's/^#elif CASE == ([0-9]+).*/\1/p' "$here/misuse.cpp"); do
 	try "misuse C++ $case g++" "$case" "$here/misuse.cpp" g++ -std=c++17
 	try "misuse C++ $case clang++" "$case" "$here/misuse.cpp" clang++ -std=c++17
+done
+# What only a compiler that optimizes sees, from -O1 on: README's limits.
+level=-O1
+for case in $(awk '/^#elif CASE ==/ {c = $4} /says: (give as many|a context fills)/ {print c}' "$here/misuse.c"); do
+	try "misuse C $case gcc -O1" "$case" "$here/misuse.c" gcc -std=c11
+	try "misuse C $case clang -O1" "$case" "$here/misuse.c" clang -std=c11
+	try "misuse C $case g++ -O1" "$case" "$scratch/as_cpp.cpp" g++ -std=c++17
+	try "misuse C $case clang++ -O1" "$case" "$scratch/as_cpp.cpp" clang++ -std=c++17
 done
 exit $failed

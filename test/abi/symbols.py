@@ -43,7 +43,7 @@ def declared(header):
     names = set()
     for piece in " ".join(own).split(API)[1:]:
         declaration = without_attributes(piece).split(";")[0]
-        name = re.search(r"\b(weir_\w+)\s*\(", declaration) or re.search(r"(weir_\w+)\s*$", declaration)
+        name = re.search(r"\b(weir_\w+)\s*\(", declaration) or re.search(r"((?:weir|otel)_\w+)\s*$", declaration)
         names.add(name[1])
     return names
 
@@ -70,12 +70,13 @@ def exported(library):
 
 def main():
     headers = {str(h.relative_to(ROOT)) for h in (ROOT / "include").rglob("*.h")}
-    others = {"include/weir/jwt.h", "include/weir/otlp.h", "include/weir/prometheus.h"}
+    others = {"include/weir/jwt.h", "include/weir/otlp.h", "include/weir/prometheus.h", "include/weir/shm.h"}
     libraries = [
         ("libweir.so", "src/weir.map", headers - others - {PRIVATE}),
         ("libweir-jwt.so", "src/jwt/weir-jwt.map", {"include/weir/jwt.h"}),
         ("libweir-prometheus.so", "exporters/prometheus/weir-prometheus.map", {"include/weir/prometheus.h"}),
         ("libweir-otlp.so", "exporters/otlp/weir-otlp.map", {"include/weir/otlp.h"}),
+        ("libweir-shm.so", "exporters/shm/weir-shm.map", {"include/weir/shm.h"}),
     ]
     failed = 0
     for library, script, own in libraries:

@@ -27,9 +27,10 @@ check()
 		failed=1
 	fi
 }
-build_and_run() # SOURCE ARGUMENTS... -- COMPILER FLAGS...
+build_and_run() # SOURCE[ SOURCE] ARGUMENTS... -- COMPILER FLAGS...
 {
-	local source=$1 arguments=()
+	local sources arguments=()
+	read -ra sources <<<"$1"
 	shift
 	while [ "$1" != -- ]; do
 		arguments+=("$1")
@@ -37,7 +38,7 @@ build_and_run() # SOURCE ARGUMENTS... -- COMPILER FLAGS...
 	done
 	shift
 	rm -f "$scratch/program"
-	"$@" "${cflags[@]}" "$here/usage/$source" -o "$scratch/program" "${libs[@]}" -pthread &&
+	"$@" "${cflags[@]}" "${sources[@]/#/$here/usage/}" -o "$scratch/program" "${libs[@]}" -pthread &&
 		OTEL_LOG_LEVEL=warn timeout 60 "$scratch/program" "${arguments[@]}"
 }
 plugin() # COMPILER FLAGS...
@@ -53,12 +54,16 @@ for level in -O0 -O2 "-O2 -DWEIR_NO_INLINE"; do
 		for source in database_like.c gateway.c nginx_like.c; do
 			check "$source $compiler $level" build_and_run $source -- $compiler "${c[@]}" "${flags[@]}"
 		done
+		check "at_load.c $compiler $level" build_and_run at_load.c -- $compiler "${c[@]}" -std=gnu11 "${flags[@]}"
+		check "two_files.c $compiler $level" build_and_run "two_files.c two_files_other.c" -- $compiler "${c[@]}" "${flags[@]}"
 		check "plugin_exporter.c $compiler $level" plugin $compiler "${c[@]}" "${flags[@]}"
 	done
 	for compiler in g++ clang++; do
 		for standard in c++17 c++20; do
 			check "templates.cpp $compiler $standard $level" \
 				build_and_run templates.cpp -- $compiler -std=$standard "${cxx[@]}" "${flags[@]}"
+			check "two_files.c as C++ $compiler $standard $level" build_and_run "two_files.c two_files_other.c" -- \
+				$compiler -x c++ -std=$standard "${cxx[@]}" "${flags[@]}"
 		done
 	done
 done

@@ -455,7 +455,7 @@ int main(int argc, char **argv)
 		else
 			measure_export(&b, sized[i].series, sized[i].what == 2);
 	}
-	if (bench_is(&b, "empty_loop"))
+	if (bench_is(&b, "empty_loop") || bench_is(&b, "probe_unattached"))
 		bench_measure(&b, "floor", loop_empty, NULL);
 	if (bench_is(&b, "counter_add") || bench_is(&b, "counter_add_static"))
 		bench_measure(&b, "floor", loop_add, NULL);

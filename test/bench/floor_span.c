@@ -194,15 +194,23 @@ static void loop_root(void *arg, unsigned thread, uint64_t count)
 	}
 }
 
+/* The thread's current one, and the variable that others see, whose address is known. */
 static void loop_attach(void *arg, unsigned thread, uint64_t count)
 {
+	uint64_t *seen = NULL, **slot = &seen;
+
 	(void)thread;
+	bench_opaque(slot);
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t *former = bench_floor_tls;
 
 		bench_floor_tls = arg;
 		bench_barrier();
+		*slot = arg;
+		bench_barrier();
 		bench_floor_tls = former;
+		bench_barrier();
+		*slot = former;
 		bench_barrier();
 	}
 }
@@ -330,6 +338,7 @@ int main(int argc, char **argv)
 	    {"span_sampled_no_tsc", loop_sampled_clock},
 	    {"span_kept", loop_sampled},
 	    {"span_unsampled", loop_unsampled},
+	    {"span_disabled", loop_unsampled},
 	    {"span_unsampled_timed", loop_timed},
 	    {"span_unsampled_root", loop_root},
 	    {"exemplar_record", loop_exemplar},

@@ -89,9 +89,11 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def load(address, cpu, seconds):
+def load(address, cpu, seconds, headers=()):
     """(requests, requests a second, p99 in us), by wrk on a processor of its own."""
     call = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--latency", f"http://{address}{PATH}"]
+    for header in headers:
+        call += ["-H", header]
     done = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=seconds + 30,
                           preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
     text = done.stdout

@@ -118,9 +118,9 @@ def check_spans(mode, sent, counters, received):
 
 
 class Pair:
-    """A store, and a gateway in front of it, on one processor."""
+    """A store, and a gateway in front of it, on one processor. call: options of the gateway's."""
 
-    def __init__(self, program, cpu, sink, environment, log):
+    def __init__(self, program, cpu, sink, environment, log, call=()):
         def start(role, *call):
             call = ["--role", role, *call] + (["--otlp", sink.url] if sink else [])
             service = Service(program, cpu, call, log, environment, free_port() if sink else None)
@@ -129,7 +129,7 @@ class Pair:
 
         self.services = []
         try:
-            self.address = start("gateway", "--store", f"http://{start('store').address}").address
+            self.address = start("gateway", "--store", f"http://{start('store').address}", *call).address
         except Failed:
             self.stop()
             raise
@@ -142,18 +142,22 @@ class Pair:
             service.stop()
 
 
-def one_round(mode, programs, cpus, seconds, log):
-    """(the two's share of their processor, check_spans' answer or None, {row: {who: value}}) of one pair in one round."""
+def one_round(mode, programs, cpus, seconds, log, tokens=None):
+    """(the two's share of their processor, check_spans' answer or None, {row: {who: value}}) of one pair in one round. tokens:
+    what the load sends, and the gateway checks; bare does not look at it."""
     bare, service, receiver = programs
+    headers, call = ([tokens.header], tokens.call) if tokens else ((), ())
     sink = Sink(receiver, cpus[1]) if mode != "bare" else None
     pair = None
     try:
-        pair = Pair(service if sink else bare, cpus[0], sink, {**QUEUE, **MODES.get(mode, {})}, log)
-        warm, _, _ = load(pair.address, cpus[1], 1)
+        pair = Pair(service if sink else bare, cpus[0], sink, {**QUEUE, **MODES.get(mode, {})}, log, call if sink else ())
+        warm, _, _ = load(pair.address, cpus[1], 1, headers)
         before = pair.cpu()
-        requests, rate, _ = load(pair.address, cpus[1], seconds)
+        requests, rate, _ = load(pair.address, cpus[1], seconds, headers)
         after = pair.cpu()
         spans = check_spans(mode, warm + requests, *settled(pair.services, sink)) if sink else None
+        if sink and tokens:
+            tokens.check(pair.services[0], spans[0])
         spent = [[(b - a) / 1e3 / requests for a, b in zip(*both)] for both in zip(before, after)]
     finally:
         if pair:
@@ -166,10 +170,10 @@ def one_round(mode, programs, cpus, seconds, log):
     return figures["cpu_us_per_request"]["both"] * rate / 1e6, spans, figures  # of wrk's own time, without its start
 
 
-def add(samples, mode, bare, weir):
+def add(samples, mode, bare, weir, rows):
     """One round's figures of a mode beside the bare pair's."""
     def put(row, who, value):
-        samples.setdefault(f"orders_traces_{mode}_{row}", {}).setdefault(who, []).append(value)
+        samples.setdefault(f"{rows}_{mode}_{row}", {}).setdefault(who, []).append(value)
 
     put("throughput_ratio", "floor", 1.0)
     put("throughput_ratio", "weir", weir["rate"] / bare["rate"])
@@ -181,7 +185,7 @@ def add(samples, mode, bare, weir):
             put(row, process, weir[row][process])
 
 
-def measure(build, out, cpus, quick):
+def measure(build, out, cpus, quick, rows="orders_traces", tokens=None):
     """({row: {floor, weir, gateway-bare, gateway, store-bare, store: [values]}}, {mode: what became of its spans}); floor is
     the bare pair."""
     programs = [os.path.join(build, "bin", "orders-bare"), os.path.join(build, "bin", "orders"), os.path.join(out, "otlp_sink")]
@@ -194,12 +198,12 @@ def measure(build, out, cpus, quick):
         raise Skip("two processors are needed, one for gateway and store, one for the load and the receiver")
     turns, samples, sums = ["bare", *MODES], {}, {mode: [0, 0, 0] for mode in MODES}
     rounds, seconds = (3, 2) if quick else (9, 4)
-    with open(os.path.join(out, "orders_traces.log"), "w", encoding="utf-8") as log:
+    with open(os.path.join(out, f"{rows}.log"), "w", encoding="utf-8") as log:
         for _ in range(rounds):
             figures = {}
             for mode in turns:
                 for _ in range(3):
-                    busy, spans, figures[mode] = one_round(mode, programs, cpus[-2:], seconds, log)
+                    busy, spans, figures[mode] = one_round(mode, programs, cpus[-2:], seconds, log, tokens)
                     if spans:
                         sums[mode] = [a + b for a, b in zip(sums[mode], spans)]
                     if busy >= BUSY:
@@ -208,7 +212,7 @@ def measure(build, out, cpus, quick):
                     raise Failed(f"gateway and store had {busy:.1%} of their processor, {BUSY:.0%} is needed: "
                                  "something else runs, or the load is too slow")
             for mode in MODES:
-                add(samples, mode, figures["bare"], figures[mode])
+                add(samples, mode, figures["bare"], figures[mode], rows)
             turns = turns[1:] + turns[:1]
     return samples, {mode: f"{requests} requests, spans expected {expected}, received {received}, dropped 0"
                      for mode, (requests, expected, received) in sums.items()}

@@ -65,10 +65,9 @@ if [ -z "$build" ]; then
 	build=$out/weir
 	try "weir, as the release preset does" build_weir || exit 1
 fi
-if [ ! -e "$build/libweir.so" ] || [ ! -e "$build/libweir-prometheus.so" ] || [ ! -e "$build/libweir-otlp.so" ]; then
-	say "no libweir.so, libweir-prometheus.so and libweir-otlp.so in $build"
-	exit 1
-fi
+for library in weir weir-prometheus weir-otlp weir-jwt; do
+	[ -e "$build/lib$library.so" ] || { say "no lib$library.so in $build"; exit 1; }
+done
 
 # ---- the programs in C ----
 cc=${CC:-gcc}
@@ -86,8 +85,16 @@ build_programs() {
 		"${c[@]}" "$here/floor_span.c" "$out/bench.o" -o "$out/floor_span" -L"$out" -lbench-floor "-Wl,-rpath,$out" -pthread &&
 		"${c[@]}" "$here/weir_export.c" "$out/bench.o" -o "$out/weir_export" -lweir-prometheus -lweir-otlp -lweir "${link[@]}" &&
 		"${c[@]}" "$here/weir_span.c" "$out/bench.o" -o "$out/weir_span" -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_clock.c" "$out/bench.o" -o "$out/weir_clock" -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_probe.c" "$out/bench.o" -o "$out/weir_probe" -lweir "${link[@]}" &&
 		"${c[@]}" "$here/weir_drain.c" "$out/bench.o" -o "$out/weir_drain" -lweir-otlp -lweir "${link[@]}" &&
+		"${c[@]}" "$here/weir_home.c" "$out/bench.o" -o "$out/weir_home" -lweir-shm -lweir "${link[@]}" &&
+		ln -sf "$(readlink -f "$build")/bin/weir" "$out/command" &&
 		"${c[@]}" "$here/otlp_sink.c" -o "$out/otlp_sink" &&
+		"${c[@]}" "$here/tokens.c" "$out/bench.o" -o "$out/tokens" -lcrypto -pthread -lm &&
+		"${c[@]}" "$here/floor_jwt.c" "$out/bench.o" -o "$out/floor_jwt" -lcrypto -pthread -lm &&
+		"${c[@]}" "$here/weir_jwt.c" "$out/bench.o" -o "$out/weir_jwt" -lweir-jwt -lweir -lcrypto "${link[@]}" &&
+		"$out/tokens" &&
 		"${c[@]}" "$here/idle.c" "$out/bench.o" -o "$out/idle" -pthread &&
 		"${c[@]}" -DBENCH_WEIR "$here/idle.c" "$out/bench.o" -o "$out/idle_weir" -lweir "${link[@]}" &&
 		"${c[@]}" -DBENCH_WEIR -DBENCH_ENDPOINT "$here/idle.c" "$out/bench.o" -o "$out/idle_endpoint" \
@@ -97,11 +104,21 @@ build_programs() {
 }
 try "the floor and weir's rows" build_programs || exit 1
 
-# ---- the peers ----
 skip() {
 	skips+=("$1: $2")
 	say "skip $1: $2"
 }
+
+# ---- a BPF program that reads a map ----
+build_bpf() {
+	"$(command -v bpftool || echo /usr/sbin/bpftool)" btf dump file /sys/kernel/btf/vmlinux format c >"$out/vmlinux.h" &&
+		clang -target bpf -O2 -g -mcpu=v3 -I"$out" -I"$root/include" -c "$root/test/e2e/shm_sums.bpf.c" -o "$out/shm_sums.bpf.o" &&
+		"${c[@]}" "$root/test/e2e/shm_sums.c" -o "$out/shm_sums" -lbpf
+}
+rm -f "$out/shm_sums"
+try "a BPF program" build_bpf || skip bpf_lookup "clang, bpftool, libbpf-dev or /sys/kernel/btf/vmlinux is missing"
+
+# ---- the peers ----
 
 peer_cpp() {
 	rm -f "$out/peer-prometheus-cpp"
@@ -145,7 +162,7 @@ peer_rust() {
 	rm -f "$out/peer-rust"
 	command -v cargo >/dev/null || {
 		local crate
-		for crate in "${crates[@]}"; do skip "$crate" "no cargo command"; done
+		for crate in "${crates[@]}" jsonwebtoken; do skip "$crate" "no cargo command"; done
 		return
 	}
 	copy rust
@@ -154,6 +171,14 @@ peer_rust() {
 		cp "$cache/rust-target/release/peer-rust" "$out/peer-rust"
 	else
 		for crate in "${crates[@]}"; do skip "$crate" "it does not build"; done
+	fi
+	# By itself: its cryptography is C, and wants a C compiler.
+	rm -f "$out/peer-jsonwebtoken"
+	if try jsonwebtoken cargo build --release --manifest-path "$cache/rust/Cargo.toml" --target-dir "$cache/rust-target" \
+		-j "$jobs" --features tokens --bin peer-jsonwebtoken; then
+		cp "$cache/rust-target/release/peer-jsonwebtoken" "$out/peer-jsonwebtoken"
+	else
+		skip jsonwebtoken "it does not build"
 	fi
 }
 peers=$([ ${#rows[@]} = 0 ] && echo 1 || true)
@@ -165,6 +190,7 @@ if [ -n "$peers" ]; then
 	peer_otel_cpp
 	peer_go client_golang
 	peer_go opentelemetry-go
+	peer_go golang-jwt
 	peer_rust
 fi
 

@@ -107,7 +107,7 @@ def resting(text):
 
 
 # ---- help and usage --------------------------------------------------------------------------------------------------------
-COMMANDS = ("ls", "dump", "gc")
+COMMANDS = ("ls", "dump", "offsets", "gc")
 
 
 def help_is_as_written_down():
@@ -129,7 +129,9 @@ def manual_and_completion_know_every_flag():
 
 def bad_usage_ends_with_2():
     for words in (["ls", "x"], ["ls", "--frobnicate"], ["dump"], ["dump", "--prom"], ["dump", "--prom", "--json", "1"], ["dump", "1", "2"],
-                  ["dump", "--frobnicate", "1"], ["dump", ""], ["gc", "--frobnicate"], ["gc", "a", "b"]):
+                  ["dump", "--frobnicate", "1"], ["dump", ""], ["gc", "--frobnicate"], ["gc", "a", "b"], ["offsets"],
+                  ["offsets", "--frobnicate", "1"], ["offsets", "1", "2"], ["offsets", ""], ["offsets", "0"], ["offsets", "-1"],
+                  ["offsets", "1x"], ["offsets", "99999999999999999999"]):
         refused(2, "^weir", *words)
 
 
@@ -204,9 +206,13 @@ def by_name_and_by_descriptor():
     with Service(program=program) as s:
         need(dumped("seg_lonely")["segment"]["pid"] == s.pid, "by name")
         need(dumped(row(s.pid)["path"])["segment"]["pid"] == s.pid, "by descriptor")
+        # where the program lies there is a file of that name, too
+        need(json.loads(good("dump", "--json", "seg_lonely", cwd=WORK))["segment"]["pid"] == s.pid, "beside the program")
+        refused(1, "no segment of weir", "dump", "./seg_lonely", cwd=WORK)
         with Service(program=program):
             refused(2, "2 segments are of that name", "dump", "seg_lonely")
     refused(1, "no segment of that name|may not be looked into" if os.geteuid() else "no segment of that name", "dump", "seg_lonely")
+    refused(1, "no segment of weir", "dump", "seg_lonely", cwd=WORK)
 
 
 def sums_while_threads_record():
@@ -397,6 +403,25 @@ def files_that_are_no_segments():
     refused(1, "no segment of weir", "dump", WORK / "fifo")
 
 
+def offsets_are_where_the_variable_is():
+    with Service() as s:
+        said = json.loads(good("offsets", "--json", s.pid))
+        need(said["pid"] == s.pid and said["symbol"] == "otel_thread_ctx_v1" and said["how"] == "program", said)
+        need(said["module"].endswith("/segment_service") and said["tp_offset"] % 8 == 0, said)
+        need(f"tp_offset     {said['tp_offset']}\n" in good("offsets", s.pid), "the text says another offset")
+        copy = WORK / "gone"  # deleted since
+        shutil.copy(SERVICE, copy)
+        with Service(program=copy) as other:
+            copy.unlink()
+            need(json.loads(good("offsets", "--json", other.pid))["tp_offset"] == said["tp_offset"], "a deleted program's")
+        if os.geteuid() == 0 and shutil.which("setpriv"):
+            done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", WEIR, "offsets", str(s.pid)],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            need(done.returncode == 2 and "may not be looked into" in done.stderr or "ermission denied" in done.stderr, done)
+    refused(1, "no module of the process has otel_thread_ctx_v1", "offsets", os.getpid())
+    refused(1, "there is no such process", "offsets", 2**31 - 2)
+
+
 def gc_removes_what_is_certainly_dead():
     folder = WORK / "gc"
     folder.mkdir()
@@ -444,7 +469,7 @@ TESTS = (help_is_as_written_down, manual_and_completion_know_every_flag, bad_usa
          prom_is_what_metrics_says, prom_pleases_promtool, json_has_every_kind, table_is_readable, by_name_and_by_descriptor,
          sums_while_threads_record, a_host_that_closed_its_descriptors, an_unprivileged_user_reads_his_own_alone, two_hundred_processes,
          processes_that_vanish, a_memfd_whose_writer_is_dead, a_process_of_another_version, a_child_of_fork_is_not_taken_for_its_parent,
-         a_file_is_dead_once_its_writer_is, files_that_are_no_segments, gc_removes_what_is_certainly_dead, a_full_disk_is_an_error)
+         a_file_is_dead_once_its_writer_is, files_that_are_no_segments, offsets_are_where_the_variable_is, gc_removes_what_is_certainly_dead, a_full_disk_is_an_error)
 
 
 def main():

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -125,9 +126,10 @@ def other_schemes():
 
 @case
 def silence():
-    """It takes the request, and says nothing: requests are answered, and shutdown comes back."""
+    """It takes the request, and says nothing: requests are answered, exporters go on, and shutdown comes back."""
     keys = Keys("k1")
-    with Server(keys) as server, Service(url=server.url) as service:
+    with Server(lambda request: request.answer(200)) as collector, Server(keys) as server, \
+            Service(url=server.url, otlp=collector.url, prometheus=1) as service:
         service.within(10, token("k1"), "ok")
 
         def hang(request):
@@ -144,6 +146,13 @@ def silence():
             same(service.auth(token("k9", n=n)), "unknown_key")
             most = max(most, service.us)
         same(most < REQUEST_US, True, f"{most} us:")
+        sent = len(collector.requests)
+        result, ms = service.timed("flush", 5000)
+        same((result, ms < 1500), ("WEIR_OK", True), f"flush took {ms} ms:")
+        same(len(collector.requests) > sent, True, "it has come to the collector:")
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics", timeout=5) as answer:
+            same(b'weir_jwt_verifications_total{result="ok"} 3' in answer.read(), True, "/metrics:")
+        same(len(server.requests), 2, "the fetch is still under way:")
         _, ms = service.timed("shutdown", 5000)
         same(ms < 1500, True, f"shutdown took {ms} ms:")
         same(service.auth(token("k1")), "ok")

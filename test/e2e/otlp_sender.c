@@ -1,5 +1,5 @@
 /* A process that sends by weir-otlp's sender what it is told to on standard input, a command a line, and answers each with a
- * line: for otlp_faults.py. Options are the environment's (OTEL_EXPORTER_OTLP_*), and below.
+ * line: for otlp_faults.py and otlp_spool.py. Options are the environment's (OTEL_EXPORTER_OTLP_*), and below.
  *
  *   start [dir=D] [bytes=N] [age_ms=N] [timeout_ms=N] [gzip=1] [ca=F] [cert=F] [key=F] [endpoint=U]   WEIR_OK
  *   offer traces|metrics LENGTH [GROUP]   WEIR_OK, and its number: the bytes are that number over and over, as 8 bytes

@@ -94,6 +94,23 @@ elif what == "refusals":
 elif what == "rotation":
     found = re.search(r"^good requests by the first key ([\d,]+), by the second ([\d,]+); 0 of them refused, and every bad one for its reason$", text, re.M)
     need("the rotation", found and number(found[1]) > 0 and number(found[2]) > 0)
+elif what == "map":
+    rows = re.findall(r"^  (GET|POST) (\S+) (\d{3}) +(\d+) +(\d+)$", text, re.M)
+    need("a gateway's series", ("GET", "/api/v1/orders/{id}", "200") in [r[:3] for r in rows] and len(rows) > 10)
+    need("totals of a flush, none above the newest", sum(int(r[4]) for r in rows) > 0 and all(int(r[4]) <= int(r[3]) for r in rows))
+elif what == "probes":
+    newest = {}
+    for method, route, status, count, _ in re.findall(r"^  (GET|POST) (\S+) (\d{3}) +(\d+) +(\d+)$", text, re.M):
+        newest[route, status] = newest.get((route, status), 0) + int(count)
+    seen = {("other" if route == "-" else route, status): int(n) for route, status, n in re.findall(r"^  @requests\[(\S+), (\d+)\]: (\d+)$", text, re.M)}
+    need("requests by bpftrace", seen.get(("/api/v1/orders/{id}", "200")))
+    for key, count in newest.items(): # at most wrk's 16 connections are under way when bpftrace ends
+        need(f"as many of {key} as the map has, {seen.get(key, 0)}, {count}", 0 <= count - seen.get(key, 0) <= 16)
+    need("times", re.search(r"^  @time_us\[/api/v1/orders/\{id\}\]: *\n  \[\d+", text, re.M))
+elif what == "syscalls":
+    for route in ("/api/v1/orders", "/api/v1/orders/{id}"):
+        need(f"calls of {route}", re.search(rf"^  {re.escape(route)} +\w+ +[1-9]\d* +[\d.]+ +[\d.]+ +[\d.]+$", text, re.M))
+    need("the slowest", re.search(r"^  slowest \w+ of \S+: [\d.]+ us, trace (?!0{32})[0-9a-f]{32}, span (?!0{16})[0-9a-f]{16}$", text, re.M))
 elif what == "prometheus":
     counts = re.search(r"^Prometheus has ([\d,]+) requests; orders counted ([\d,]+)\.", text, re.M)
     need("its count", counts and counts[1] == counts[2])
@@ -128,6 +145,54 @@ ok tenants_table says tenants
 ok tenants_refusals says refusals
 ok tenants_rotation says rotation
 ok tenants_leave_nothing_behind left_behind
+
+# --ebpf: three ways to see the same from outside; nothing stays pinned.
+nothing_pinned() {
+	! compgen -G '/sys/fs/bpf/orders-run-*' && left_behind
+}
+ebpf_says_why() {
+	local text=$1 code=0
+	shift
+	"$@" examples/run.sh --seconds 1 --ebpf --no-install >"$work.out/why" 2>&1 || code=$?
+	cat "$work.out/why"
+	[ $code -eq 2 ] && grep -q -- "--ebpf: $text" "$work.out/why" && ! grep -q '^==>' "$work.out/why"
+}
+# without WHAT HIDDEN...: in mounts of its own, where nothing can be mounted
+without() {
+	local what=$1 hidden
+	shift
+	hidden=$(printf 'mount -t tmpfs none %s && ' "$@")
+	# shellcheck disable=SC2016
+	ebpf_says_why "$what" unshare -m bash -c "$hidden mount() { return 1; } && export -f mount && \"\$@\"" bash
+}
+# shellcheck source=../../.ci/needs.sh
+. .ci/needs.sh
+lacks=''
+for tool in bpftrace bpftool clang unshare setpriv; do
+	command -v $tool >/dev/null || lacks+=" $tool"
+done
+needs_has header bpf/libbpf.h || lacks+=' libbpf-dev'
+[ -r /sys/kernel/btf/vmlinux ] || lacks+=" the kernel's BTF"
+if [ "$(id -u)" != 0 ] || [ -n "$lacks" ]; then
+	echo "skip run_sh.ebpf: needs root${lacks:+, and$lacks}"
+else
+	out=$work.out/ebpf
+	code=0
+	TMPDIR=$work examples/run.sh --seconds 2 --ebpf --no-install >"$out" 2>&1 || code=$?
+	[ $code -eq 0 ] || tail -20 "$out"
+	ok ebpf_ends_with_0 test $code -eq 0
+	for what in map probes syscalls; do
+		ok ebpf_$what says $what
+	done
+	ok ebpf_leaves_nothing_behind nothing_pinned
+	ok ebpf_without_btf without 'BTF is missing' /sys/kernel/btf
+	ok ebpf_without_tracefs without 'tracefs is missing' /sys/kernel/debug /sys/kernel/tracing
+	if setpriv --reuid=65534 --regid=65534 --clear-groups test -r examples/run.sh; then
+		ok ebpf_without_root ebpf_says_why 'root is missing' setpriv --reuid=65534 --regid=65534 --clear-groups
+	else
+		echo "skip run_sh.ebpf_without_root: the sources lie where others may not go"
+	fi
+fi
 
 # --keep: up until Ctrl-C, and then nothing is left.
 out=$work.out/keep
@@ -181,29 +246,19 @@ stops() {
 ok stopped_in_the_middle stops
 ok stopped_leaves_nothing_behind left_behind
 
-# A machine without wrk, and one that has no apt-get: folders of links to all else.
-mkdir "$work.out/no-wrk" "$work.out/no-apt"
-for folder in /usr/local/bin /usr/bin /bin; do
-	for program in "$folder"/*; do
-		name=${program##*/}
-		[ "$name" = wrk ] || ln -sf "$program" "$work.out/no-wrk/$name"
-		[ "$name" = apt-get ] || ln -sf "$program" "$work.out/no-apt/$name"
-	done
-done
 refuses() {
-	local path=$1 text=$2 code=0
-	shift 2
-	PATH=$path examples/run.sh --seconds 1 "$@" >"$work.out/refused" 2>&1 || code=$?
+	local text=$1 code=0
+	shift
+	examples/run.sh --seconds 1 "$@" >"$work.out/refused" 2>&1 || code=$?
 	cat "$work.out/refused"
 	[ $code -eq 2 ] && grep -q -- "$text" "$work.out/refused" && ! grep -q '^==>' "$work.out/refused"
 }
-ok no_install_names_what_is_missing refuses "$work.out/no-wrk" '^missing: wrk$' --no-install
-ok other_systems_get_the_list refuses "$work.out/no-apt" '^    libmicrohttpd-dev '
-ok bad_arguments_are_refused refuses "$PATH" 'usage' --seconds 1 --frobnicate
-ok bad_seconds_are_refused refuses "$PATH" 'takes a number' --seconds 0
-ok off_with_prometheus_is_refused refuses "$PATH" 'nothing to scrape' --telemetry off --prometheus
-ok off_with_collector_is_refused refuses "$PATH" 'nothing to receive' --telemetry off --collector
-ok off_with_tenants_is_refused refuses "$PATH" 'nothing to tell tenants by' --telemetry off --tenants
+ok bad_arguments_are_refused refuses 'usage' --seconds 1 --frobnicate
+ok bad_seconds_are_refused refuses 'takes a number' --seconds 0
+ok off_with_prometheus_is_refused refuses 'nothing to scrape' --telemetry off --prometheus
+ok off_with_collector_is_refused refuses 'nothing to receive' --telemetry off --collector
+ok off_with_ebpf_is_refused refuses 'nothing to look at' --telemetry off --ebpf
+ok off_with_tenants_is_refused refuses 'nothing to tell tenants by' --telemetry off --tenants
 helps() {
 	examples/run.sh --help | grep -q -- --no-install
 }

@@ -3,6 +3,7 @@
  *   series N       a counter with so many series
  *   close          closes all descriptors from 3 on, as daemons do
  *   storm          threads record until it ends: of one counter the two halves of the sum are always equal
+ *   exec           becomes itself anew, by the same number
  *   leave          a forked child sleeps on with this process' descriptors; prints its number
  * --bare: without weir_init. It answers each line with "ok" and ends with its standard input. */
 #define _GNU_SOURCE
@@ -135,7 +136,10 @@ static void obey(char *line)
 	else if (strcmp(line, "storm") == 0)
 		for (int i = 0; i < 2; i++)
 			pthread_create(&thread, NULL, storm, NULL);
-	else if (strcmp(line, "leave") == 0) {
+	else if (strcmp(line, "exec") == 0) {
+		execl("/proc/self/exe", "segment_service", (char *)NULL);
+		exit(1);
+	} else if (strcmp(line, "leave") == 0) {
 		pid_t child = fork();
 
 		if (child == 0) {

@@ -1,4 +1,5 @@
-"""What the tests of traces end to end share: the service (traces_service.c) as a process, and how cases are run.
+"""What the tests of traces and of the sender end to end share: a program that is driven by lines (traces_service.c, otlp_sender.c) as a
+process, and how cases are run.
 
     with Service(env={...}, endpoint=URL, dir=DIR) as s:  s.ask("requests 10"); s.flush(5000); s.counts(); s.lost()
 A case that returns text is skipped, for that reason. Not a test itself."""
@@ -67,6 +68,12 @@ class Program:
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.decode()
 
+    def lines(self, name):
+        found = [self.ask(f"lines {name}")]
+        while found[-1] != ".":
+            found.append(self.read())
+        return found[:-1]
+
     def text(self):
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
@@ -113,12 +120,6 @@ class Service(Program):
 
     def status(self):
         return numbers(self.ask("status"))
-
-    def lines(self, name):
-        found = [self.ask(f"lines {name}")]
-        while found[-1] != ".":
-            found.append(self.read())
-        return found[:-1]
 
     def lost(self):
         """Spans that weir says were lost, on either side of the exporter."""

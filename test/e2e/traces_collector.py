@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 
 sys.dont_write_bytecode = True
@@ -15,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import collector
 import otlp_server
 import otlp_wire
+from otlp_certificates import certificates
 from traces import BUILD, clean_environment, run_cases, same, wait_for
 
 LIMITS = {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "20", "OTEL_SPAN_EVENT_COUNT_LIMIT": "3", "OTEL_SPAN_LINK_COUNT_LIMIT": "2",
@@ -219,6 +221,21 @@ def metrics_lowmemory():
     of = check_metrics(said, points, DELTA, True)
     same([(p["value"], p["aggregation_temporality"]) for p in of["values_observed_total"]], 3 * [(77, CUMULATIVE)],
          "what a callback reports is cumulative:")
+
+
+# ---- by other roads --------------------------------------------------------------------------------------------------
+@case
+def packed_and_by_mutual_tls():
+    """The Collector's own gzip and TLS read what ours wrote, and all is as it came plain."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = certificates(folder)
+        with collector.Collector(tls=(made["server"], made["server_key"]), client_ca=made["ca"]) as c:
+            said = record(c.url, OTEL_EXPORTER_OTLP_COMPRESSION="gzip", OTEL_EXPORTER_OTLP_CERTIFICATE=made["ca"],
+                          OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=made["client"], OTEL_EXPORTER_OTLP_CLIENT_KEY=made["client_key"])
+            c.wait_for(lambda: len(c.spans()) >= SPANS and len(c.points("values_level")) >= 3, 10)
+            same([len(c.spans()), int(said["spans_exported"][0]), int(said["dropped_spans"][0])], [SPANS, SPANS, 0])
+            check_limits(c.spans())
+            check_metrics(said, c.points(), CUMULATIVE, False)
 
 
 # ---- strangers -------------------------------------------------------------------------------------------------------

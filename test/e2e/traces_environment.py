@@ -4,6 +4,7 @@ who it says it is."""
 import pathlib
 import sys
 import time
+import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -209,6 +210,38 @@ def temporality():
             same([p["value"] for p in points if p["value"]], [10, 15] if counter == 2 else [10, 5], preference)
             same({p["aggregation_temporality"] for p in points}, {counter}, preference)
             same({p["aggregation_temporality"] for p in server.points("service_request_seconds")}, {histogram}, preference)
+
+
+@case
+def weirs_own_health_in_both_exporters():
+    """By one name in OTLP, by Prometheus' form of it on /metrics: spans, queue, retries, the time of an export."""
+    with otlp_server.Server("status", 503, times=1) as server:
+        with Service(env={"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": server.url + "/v1/traces", "OTEL_METRICS_EXPORTER": "none",
+                          "OTEL_BSP_MAX_QUEUE_SIZE": "777"}, prometheus=1) as s:
+            s.ask("requests 10")
+            same(s.flush(8000), "WEIR_OK")
+            with urllib.request.urlopen(f"http://127.0.0.1:{s.port}/metrics", timeout=10) as answer:
+                lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:1] != "#")
+        span = 'otel_component_type="otlp_http_span_exporter",otel_component_name="otlp_http_span_exporter/0"'
+        wanted = {'otel_sdk_processor_span_processed_total{error_type=""}': 20, "otel_sdk_processor_span_queue_size": 0,
+                  "otel_sdk_processor_span_queue_capacity": 777, "weir_spans_ended_total": 20,
+                  f'otel_sdk_exporter_span_exported_total{{{span},error_type=""}}': 20,
+                  f"otel_sdk_exporter_span_inflight{{{span}}}": 0,
+                  'weir_otlp_retries_total{signal="traces"}': 1}
+        same({k: float(lines.get(k, "nan")) for k in wanted}, wanted, "/metrics:")
+        took = [float(v) for k, v in lines.items() if k.startswith("otel_sdk_exporter_operation_duration_seconds_count")
+                and "span_exporter" in k]
+        same(sum(took), 1, "operations:")
+    with otlp_server.Server("ok") as server:
+        with Service(env={"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_BSP_MAX_QUEUE_SIZE": "777"}, interval_ms=100000) as s:
+            s.ask("requests 10")
+            same([s.flush(8000), s.flush(8000)], 2 * ["WEIR_OK"], "the second tells of the first:")
+        newest = {p["metric"]: p for p in server.points()}
+    missing = {"otel.sdk.processor.span.processed", "otel.sdk.processor.span.queue.size", "otel.sdk.processor.span.queue.capacity",
+               "otel.sdk.exporter.span.exported", "otel.sdk.exporter.span.inflight", "otel.sdk.exporter.operation.duration",
+               "weir_spans_ended_total"} - set(newest)
+    same([missing, newest["otel.sdk.processor.span.queue.capacity"]["value"]], [set(), 777], "by OTLP:")
+    same(newest["otel.sdk.exporter.span.exported"]["value"], 20)
 
 
 # ---- who it is -------------------------------------------------------------------------------------------------------

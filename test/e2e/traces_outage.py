@@ -75,6 +75,24 @@ def outages_with_a_spool():
 
 
 @case
+def collector_that_is_killed():
+    """kill -9, three times, with a kept connection that it takes along: what ends while it is away arrives once it is back, once.
+    Without metrics, of which half a line might be in its file when it dies, before the next one's spans."""
+    with collector.Collector() as c, Service(endpoint=c.url, env={"OTEL_METRICS_EXPORTER": "none"}) as s:
+        for n in range(3):
+            s.ask("requests 50")
+            same(s.flush(20000), "WEIR_OK")
+            wait_for(lambda n=n: len(c.spans()) >= 100 + 200 * n, what="all of it in the file: what it has in memory dies with it")
+            c.kill()
+            s.ask("requests 50")
+            same(s.flush(300), "WEIR_ETIMEOUT", "nobody is there:")
+            c.start()
+            same(s.flush(20000), "WEIR_OK")
+        c.wait_for(lambda: len(c.spans()) >= 600, 5)
+        same([len(c.spans()), len({x["span_id"] for x in c.spans()}), s.lost()], [600, 600, 0])
+
+
+@case
 def killed_with_a_spool():
     """Twice, while the collector is away and while it receives: what lay in the directory at the end of the first arrives."""
     with tempfile.TemporaryDirectory() as folder, collector.Collector() as c:

@@ -3,10 +3,15 @@
  * are the environment's, and below. Public API only.
  *
  *   start [tick_ms=N] [endpoint=U] [dir=D] [bytes=N] [interval_ms=N] [timeout_ms=N] [ca=F] [queue=N] [spans_mib=N] [child=1]
+ *         [keep=BYTES: nothing is sampled, what fails or is slow is kept in so many]
  *         [prometheus=1] [otlp=0]          the result, and the endpoint's port
  *   load THREADS PAUSE_US                  ok; each makes requests of two spans, with a pause after each
  *   unload                                 spans, after its threads have ended
  *   requests N                             ok; N of them by this thread
+ *   judged N                               N requests, with a span on another thread; of 100 one fails and one is slow: the
+ *                                          numbers of those that were, and how many spans each has
+ *   pile N                                 N requests (256 at most) that are open at once, each with a large child that ended; then
+ *                                          all fail, the newest first: the first flush's result, and how many spans there were
  *   callback MS                            ok; one that takes so long (8 at most)
  *   exporter [MS]                          ok; a second one, of its own, which takes metrics each 20 ms, and so long for it
  *   counts                                 spans=N requests=N taken=N sigpipes=N c0=N c1=N ...: callbacks' runs
@@ -31,6 +36,8 @@
 
 WEIR_COUNTER(requests, "service_requests_total", "Requests.");
 WEIR_HISTOGRAM(times, WEIR_LATENCY, "service_request_seconds", "Time of a request.");
+enum { SLOW_MS = 60 };
+WEIR_HISTOGRAM(judged, WEIR_LATENCY_SLO(990000, WEIR_MS(SLOW_MS)), "service_judged_seconds", "Time of a request that is judged.");
 WEIR_OBSERVED_GAUGE(observed, "service_observed", "What callbacks report.", "k");
 
 enum { MOST_THREADS = 128, MOST_CALLBACKS = 8, MOST_CHILDREN = 32, CHILD_SECONDS = 30 };
@@ -89,6 +96,84 @@ static void answer_request(uint64_t n)
 	weir_counter_add(&requests, 1);
 	add(&at.spans, 2);
 	add(&at.answered, 1);
+}
+
+static void *work_beside(void *arg)
+{
+	struct weir_span span, inner;
+	struct weir_ctx *mine = arg;
+
+	weir_span_begin(&span, mine, WEIR_INTERNAL, "beside");
+	weir_span_begin(&inner, mine, WEIR_INTERNAL, "inner");
+	weir_span_end(&inner);
+	weir_span_end(&span);
+	weir_ctx_end(mine);
+	return NULL;
+}
+
+/* What is told of a request is what weir judges it by: its status, and how long its first span took. */
+static bool judge_request(uint64_t n)
+{
+	struct weir_span server, client;
+	struct weir_ctx ctx, child;
+	pthread_t beside;
+	bool fails = n % 100 == 37;
+	uint64_t took;
+
+	weir_ctx_begin(&ctx, NULL, 0);
+	weir_ctx_set_slo(&ctx, &judged);
+	weir_span_begin(&server, &ctx, WEIR_SERVER, "request");
+	weir_span_set_with(&server, weir_attr_int("n", (int64_t)n));
+	weir_ctx_begin_child(&child, &ctx);
+	if (pthread_create(&beside, NULL, work_beside, &child) != 0)
+		abort();
+	weir_span_begin(&client, &ctx, WEIR_CLIENT, "call");
+	if (n % 100 == 61)
+		usleep((SLOW_MS + 5) * 1000);
+	weir_span_end(&client);
+	pthread_join(beside, NULL);
+	weir_ctx_set_status(&ctx, fails ? 503 : 200);
+	took = weir_span_end_record(&server, &judged);
+	weir_ctx_end(&ctx);
+	return fails || took > WEIR_MS(SLOW_MS);
+}
+
+static void judge(uint64_t count)
+{
+	for (uint64_t n = 0; n < count; n++)
+		if (judge_request(n))
+			printf("%llu ", (unsigned long long)n);
+	puts("4");
+}
+
+static void pile(uint64_t count)
+{
+	enum { MOST = 256, LARGE = 3000 };
+	static struct weir_ctx ctxs[MOST];
+	static struct weir_span roots[MOST];
+	static char large[LARGE + 1], buffer[2 * LARGE];
+	const struct weir_span_options o = {.size = sizeof o, .buffer = buffer, .buffer_size = sizeof buffer};
+	int error;
+
+	memset(large, 'x', LARGE);
+	count = count < MOST ? count : MOST;
+	for (uint64_t n = 0; n < count; n++) {
+		struct weir_span child;
+
+		weir_ctx_begin(&ctxs[n], NULL, 0);
+		weir_span_begin(&roots[n], &ctxs[n], WEIR_SERVER, "request");
+		weir_span_set_with(&roots[n], weir_attr_int("n", (int64_t)n));
+		weir_span_begin_opts(&child, &ctxs[n], WEIR_CLIENT, "large", &o);
+		weir_span_set_with(&child, weir_attr_int("n", (int64_t)n), weir_attr_str("large", large));
+		weir_span_end(&child);
+	}
+	error = weir_flush(WEIR_S(20)); /* they wait for their verdict, as far as there is room */
+	for (uint64_t n = count; n-- > 0;) {
+		weir_span_fail(&roots[n], "all of them");
+		weir_span_end(&roots[n]);
+		weir_ctx_end(&ctxs[n]);
+	}
+	printf("%s %llu\n", weir_error_name(error), 2ULL * count);
 }
 
 static void say_and_exit(void)
@@ -160,6 +245,7 @@ static int start(char *words)
 	struct weir_options w = {.size = sizeof w, .tick_ns = WEIR_MS(50), .no_process = true};
 	struct weir_otlp_options o = {.size = sizeof o};
 	struct weir_prometheus_options p = {.size = sizeof p, .host = "127.0.0.1", .any_port = true, .max_age_ns = 1};
+	struct weir_sampling keep = {.size = sizeof keep, .sampler = WEIR_SAMPLER_NEVER, .keep_failed = true, .keep_slow = true};
 	bool prometheus = false, otlp = true;
 	int error;
 
@@ -177,7 +263,10 @@ static int start(char *words)
 			w.spans_queue = (uint32_t)n;
 		else if (strcmp(word, "spans_mib") == 0)
 			w.spans_bytes = WEIR_MIB(n);
-		else if (strcmp(word, "child") == 0)
+		else if (strcmp(word, "keep") == 0) {
+			keep.keep_bytes = n;
+			w.sampling = &keep;
+		} else if (strcmp(word, "child") == 0)
 			w.export_in_child = n != 0;
 		else if (strcmp(word, "prometheus") == 0)
 			prometheus = n != 0;
@@ -232,6 +321,8 @@ static void say_status(void)
 	SAY(dropped_spans_queue);
 	SAY(dropped_spans_export);
 	SAY(dropped_spans_malformed);
+	SAY(kept_spans);
+	SAY(evicted_spans);
 	SAY(exports_failed);
 	SAY(dropped_records);
 	SAY(callbacks_late);
@@ -356,6 +447,10 @@ static bool obey(char *line)
 		for (uint64_t n = 0; n < a; n++)
 			answer_request(n);
 		puts("ok");
+	} else if (sscanf(line, "judged %llu", &a) == 1) {
+		judge(a);
+	} else if (sscanf(line, "pile %llu", &a) == 1) {
+		pile(a);
 	} else if (sscanf(line, "callback %llu", &a) == 1) {
 		new_callback((unsigned)a);
 	} else if (sscanf(line, "exporter %llu", &a) == 1 || strcmp(line, "exporter") == 0) {

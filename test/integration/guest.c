@@ -1,100 +1,13 @@
-/* A polite guest: what belongs to the host stays as it was, and what the host takes away (descriptors, memory, file
- * sizes) costs records at most, counted, never the host. Public API only.
- *
- * Not here: a full tmpfs and a full memory group. The cells' memfd lies on no mounted tmpfs, so it cannot be filled
- * by a test; and a process that meets its memory group's limit is killed by the kernel, whoever asks for the page. */
-#include "case.h"
+/* A polite guest: what belongs to the host stays as it was. guest_taken.c has what the host takes away. Public API only. */
+#include "guest.h"
 
-#include <weir/weir.h>
+#include "endpoint_client.h"
 
-#include <dirent.h>
 #include <locale.h>
 #include <stdio_ext.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 
 extern char **environ;
-
-WEIR_COUNTER(adds, "guest_adds_total", "Adds.");
-WEIR_COUNTER(labelled, "guest_labelled_total", "Adds by label.", "k");
-WEIR_GAUGE(gauge, "guest_gauge", "A level.");
-WEIR_HISTOGRAM(times, WEIR_LATENCY, "guest_times_seconds", "Times.");
-WEIR_OBSERVED_GAUGE(observed, "guest_observed", "What a callback reports.");
-
-static struct weir_status status_now(void)
-{
-	struct weir_status status;
-
-	memset(&status, 0, sizeof status);
-	status.size = sizeof status;
-	CHECK(weir_status_read(&status) == WEIR_OK);
-	return status;
-}
-
-static uint64_t offered;
-
-static void record_all(void)
-{
-	weir_counter_add(&adds, 1);
-	weir_counter_add_with(&labelled, 1, "x");
-	weir_gauge_add(&gauge, 1);
-	weir_histogram_record(&times, WEIR_MS(1));
-	offered++;
-}
-
-static void expect_all(void)
-{
-	EQUAL(weir_counter_read(&adds), offered);
-	EQUAL(weir_counter_series_read(weir_counter_with(&labelled, "x")), offered);
-	EQUAL_INT(weir_gauge_read(&gauge), offered);
-	EQUAL(weir_histogram_read(&times).count, offered);
-	EQUAL(status_now().dropped_records, 0);
-}
-
-static uint32_t callback_runs, exporter_runs;
-
-static void observe(struct weir_observer *observer, void *arg)
-{
-	(void)arg;
-	weir_observer_report(observer, &observed, 42);
-	__atomic_fetch_add(&callback_runs, 1, __ATOMIC_RELEASE);
-}
-
-static int export_it(void *arg, const struct weir_snapshot *snapshot, uint64_t timeout_ns)
-{
-	struct weir_series s;
-
-	(void)arg;
-	(void)timeout_ns;
-	CHECK(weir_snapshot_find(snapshot, "guest_adds_total", NULL, 0, &s));
-	__atomic_fetch_add(&exporter_runs, 1, __ATOMIC_RELEASE);
-	return WEIR_OK;
-}
-
-static uint32_t runs_of(const uint32_t *runs)
-{
-	return __atomic_load_n(runs, __ATOMIC_ACQUIRE);
-}
-
-static void begin(const struct weir_options *options, struct weir_callback **callback, struct weir_exporter **exporter)
-{
-	struct weir_exporter_options e = {.size = sizeof e, .interval_ns = WEIR_MS(2), .metrics = export_it};
-
-	EQUAL_INT(weir_init(options), WEIR_OK);
-	EQUAL_INT(weir_callback_new(callback, observe, NULL), WEIR_OK);
-	EQUAL_INT(weir_exporter_new(exporter, &e), WEIR_OK);
-}
-
-static void expect_it_runs(void)
-{
-	uint32_t callbacks = runs_of(&callback_runs), exporters = runs_of(&exporter_runs);
-
-	WITHIN_MS(5000, runs_of(&callback_runs) > callbacks + 2);
-	WITHIN_MS(5000, runs_of(&exporter_runs) > exporters + 2);
-}
 
 static int drop_bytes(void *arg, const void *bytes, size_t len)
 {
@@ -103,22 +16,24 @@ static int drop_bytes(void *arg, const void *bytes, size_t len)
 	return 0;
 }
 
-static void *record_in_thread(void *arg)
+/* A scrape over a connection of the host's own. */
+static void scrape_endpoint(void)
 {
-	(void)arg;
-	for (int i = 0; i < 100; i++) {
-		weir_counter_add(&adds, 1);
-		weir_counter_add_with(&labelled, 1, "x");
-		weir_gauge_add(&gauge, 1);
-		weir_histogram_record(&times, 5);
-	}
-	return NULL;
+	int fd = client_connect(weir_prometheus_port());
+	struct reply reply;
+
+	CHECK(client_ask(fd, "GET", "/metrics", "Accept-Encoding: gzip\r\n"));
+	reply = client_read(fd, true, 5000);
+	EQUAL_INT(reply.status, 200);
+	reply_free(&reply);
+	close(fd);
 }
 
 /* Everything that a host does with it, from first use to last. */
 static void whole_life(void)
 {
 	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(2), .service_name = "guest"};
+	struct weir_prometheus_options p = {.size = sizeof p, .host = "127.0.0.1", .any_port = true};
 	struct weir_callback *callback;
 	struct weir_exporter *exporter;
 	struct weir_snapshot *snapshot;
@@ -130,7 +45,9 @@ static void whole_life(void)
 		pthread_t thread;
 
 		begin(&o, &callback, &exporter);
+		EQUAL_INT(weir_prometheus_start(&p), WEIR_OK);
 		expect_it_runs();
+		scrape_endpoint();
 		record_all();
 		thread_start(&thread, record_in_thread, NULL, 0);
 		pthread_join(thread, NULL);
@@ -378,7 +295,7 @@ static struct {
 	enum weir_log_level level[LINES];
 	int thread[LINES];
 	void *arg;
-} logged;
+} heard;
 
 static int thread_number(void)
 {
@@ -387,14 +304,14 @@ static int thread_number(void)
 
 static void log_it(void *arg, enum weir_log_level level, const char *text)
 {
-	uint32_t n = __atomic_fetch_add(&logged.count, 1, __ATOMIC_ACQ_REL);
+	uint32_t n = __atomic_fetch_add(&heard.count, 1, __ATOMIC_ACQ_REL);
 
 	if (n >= LINES)
 		return;
-	logged.arg = arg;
-	logged.level[n] = level;
-	logged.thread[n] = thread_number();
-	snprintf(logged.text[n], sizeof logged.text[n], "%s", text);
+	heard.arg = arg;
+	heard.level[n] = level;
+	heard.thread[n] = thread_number();
+	snprintf(heard.text[n], sizeof heard.text[n], "%s", text);
 	weir_counter_add(&adds, 1); /* it may record */
 }
 
@@ -402,8 +319,8 @@ static uint32_t logged_with(const char *part)
 {
 	uint32_t found = 0;
 
-	for (uint32_t n = 0; n < runs_of(&logged.count) && n < LINES; n++)
-		found += strstr(logged.text[n], part) != NULL;
+	for (uint32_t n = 0; n < runs_of(&heard.count) && n < LINES; n++)
+		found += strstr(heard.text[n], part) != NULL;
 	return found;
 }
 
@@ -415,7 +332,7 @@ static struct weir_options logging(enum weir_log_level level)
 	o.size = sizeof o;
 	o.tick_ns = WEIR_MS(2);
 	o.log = log_it;
-	o.log_arg = &logged;
+	o.log_arg = &heard;
 	o.log_level = level;
 	return o;
 }
@@ -435,17 +352,17 @@ static void each_message_once_a_minute(void)
 	EQUAL(logged_with("counter guest_gauge"), 1); /* both definitions are named */
 	EQUAL(logged_with("gauge guest_gauge"), 1);
 	EQUAL(logged_with("not a name"), 1);
-	EQUAL(runs_of(&logged.count), 2);
-	CHECK(logged.arg == &logged && logged.level[0] == WEIR_LOG_ERROR);
-	CHECK(strchr(logged.text[0], '\n') == NULL);
+	EQUAL(runs_of(&heard.count), 2);
+	CHECK(heard.arg == &heard && heard.level[0] == WEIR_LOG_ERROR);
+	CHECK(strchr(heard.text[0], '\n') == NULL);
 	/* A record never logs: weir's own thread does, later. */
 	for (int i = 0; i < 1000; i++)
 		weir_counter_add_values(&labelled, 1, NULL, two, 2);
 	WITHIN_MS(3000, logged_with("guest_labelled_total") == 1);
 	sleep_ms(20);
 	EQUAL(logged_with("guest_labelled_total"), 1);
-	EQUAL(runs_of(&logged.count), 3);
-	CHECK(logged.thread[2] != thread_number());
+	EQUAL(runs_of(&heard.count), 3);
+	CHECK(heard.thread[2] != thread_number());
 	EQUAL(status_now().dropped_labels, 1000);
 	EQUAL_INT(weir_shutdown(WEIR_S(2)), WEIR_OK);
 }
@@ -547,310 +464,10 @@ static void threads_block_all_signals(void)
 	EQUAL_INT(weir_shutdown(WEIR_S(2)), WEIR_OK);
 }
 
-/* ---- descriptors ---- */
-
-enum { HOST_FILES = 24 };
-
-static void a_host_that_closes_all_descriptors(void)
-{
-	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(2)};
-	struct weir_callback *callback;
-	struct weir_exporter *exporter;
-	struct stat made[HOST_FILES], now;
-	int file[HOST_FILES];
-	struct weir_snapshot *snapshot;
-	struct weir_series s;
-	pid_t child;
-
-	record_all();
-	begin(&o, &callback, &exporter);
-	expect_it_runs();
-	CHECK(syscall(SYS_close_range, 3u, ~0u, 0u) == 0); /* closefrom(3) */
-	for (int i = 0; i < HOST_FILES; i++) { /* the host's own files under the same numbers */
-		char path[] = "/tmp/weir-guest-XXXXXX", text[32];
-
-		file[i] = mkstemp(path);
-		EQUAL_INT(file[i], 3 + i);
-		unlink(path);
-		snprintf(text, sizeof text, "file %d of the host", i);
-		CHECK(write(file[i], text, strlen(text)) == (ssize_t)strlen(text));
-		CHECK(fstat(file[i], &made[i]) == 0);
-	}
-	expect_it_runs();
-	for (int i = 0; i < 3000; i++) { /* new series, new blocks, new pages */
-		char k[16];
-
-		snprintf(k, sizeof k, "%d", i % 1500);
-		weir_counter_add_with(&labelled, 1, k);
-		record_all();
-	}
-	for (int i = 0; i < 20; i++) {
-		pthread_t thread;
-
-		thread_start(&thread, record_in_thread, NULL, 0);
-		pthread_join(thread, NULL);
-		offered += 100;
-	}
-	expect_all();
-	EQUAL_INT(weir_flush(WEIR_S(5)), WEIR_OK);
-	child = fork();
-	if (child == 0) {
-		offered = 0;
-		record_all();
-		expect_all();
-		EQUAL_INT(weir_after_fork(), WEIR_OK);
-		expect_it_runs();
-		EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
-		for (int i = 0; i < HOST_FILES; i++) {
-			CHECK(fstat(file[i], &now) == 0);
-			CHECK(now.st_ino == made[i].st_ino && now.st_size == made[i].st_size);
-		}
-		_exit(0);
-	}
-	CHILD_IS_WELL(child, 10000);
-	EQUAL_INT(weir_snapshot_new(&snapshot), WEIR_OK);
-	CHECK(weir_snapshot_find(snapshot, "process_open_fds", NULL, 0, &s)); /* of the process, not of weir's thread */
-	CHECK(s.level >= 3 + HOST_FILES && s.level <= 3 + HOST_FILES + 2);
-	weir_snapshot_destroy(snapshot);
-	EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
-	begin(&o, &callback, &exporter); /* and once more, with what is left */
-	expect_it_runs();
-	record_all();
-	expect_all();
-	EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
-	for (int i = 0; i < HOST_FILES; i++) {
-		char text[64] = "", wanted[32];
-
-		snprintf(wanted, sizeof wanted, "file %d of the host", i);
-		CHECK(fstat(file[i], &now) == 0);
-		CHECK(now.st_ino == made[i].st_ino && now.st_dev == made[i].st_dev && now.st_size == made[i].st_size);
-		CHECK(pread(file[i], text, sizeof text - 1, 0) == (ssize_t)strlen(wanted) && strcmp(text, wanted) == 0);
-		CHECK(close(file[i]) == 0);
-	}
-}
-
-/* A daemon that closed its standard descriptors gets these numbers for its own files, as it expects. */
-static void a_daemon_without_standard_descriptors(void)
-{
-	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(2)};
-	struct weir_callback *callback;
-	struct weir_exporter *exporter;
-	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 100), given[3];
-
-	CHECK(out >= 100);
-	close(0);
-	close(1);
-	close(2);
-	record_all(); /* the cells' descriptor is not one of them */
-	for (int n = 0; n < 3; n++)
-		given[n] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	begin(&o, &callback, &exporter);
-	expect_it_runs();
-	record_all();
-	EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
-	dup2(out, STDOUT_FILENO);
-	expect_all();
-	for (int n = 0; n < 3; n++)
-		EQUAL_INT(given[n], n);
-	CHECK(strcmp(status_now().home, "memfd") == 0);
-}
-
-/* ---- memory ---- */
-
-enum { LOCKED_THREADS = 20, LOCKED_STACK = 64 * 1024 };
-static pthread_barrier_t all_recorded;
-
-static void *record_once_and_wait(void *arg)
-{
-	(void)arg;
-	weir_counter_add(&adds, 1);
-	pthread_barrier_wait(&all_recorded);
-	pthread_barrier_wait(&all_recorded);
-	return NULL;
-}
-
-static void a_host_that_locks_its_memory(void)
-{
-	struct weir_options o = {.size = sizeof o, .tick_ns = WEIR_MS(2), .no_process = true};
-	pthread_t threads[LOCKED_THREADS];
-	long rss, most;
-
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-		SKIP("mlockall: %s", strerror(errno));
-	free(malloc(256 * 1024)); /* the heap is there */
-	rss = proc_status("VmRSS:", 10);
-	record_all();
-	EQUAL_INT(weir_init(&o), WEIR_OK);
-	pthread_barrier_init(&all_recorded, NULL, LOCKED_THREADS + 1);
-	for (int i = 0; i < LOCKED_THREADS; i++)
-		thread_start(&threads[i], record_once_and_wait, NULL, LOCKED_STACK);
-	pthread_barrier_wait(&all_recorded);
-	/* All that is mapped writable is paid: stacks (weir's own thread has 512 KiB), heaps of the registry, 64
-	 * pages of the segment at first, two pages a thread; but neither the segment's reserve of 1 GiB, nor tables
-	 * of 512 KiB a thread. */
-	rss = proc_status("VmRSS:", 10) - rss;
-	most = LOCKED_THREADS * ((LOCKED_STACK + 8192) / 1024 + 12) + 512 + 256 + 1024;
-	NOTE("mlockall: %ld KiB for %d threads, of which stacks %d; VmLck %ld KiB", rss, LOCKED_THREADS,
-	     LOCKED_THREADS * LOCKED_STACK / 1024 + 512, proc_status("VmLck:", 10));
-	AT_MOST(rss, most);
-	pthread_barrier_wait(&all_recorded);
-	for (int i = 0; i < LOCKED_THREADS; i++)
-		pthread_join(threads[i], NULL);
-	EQUAL(weir_counter_read(&adds), LOCKED_THREADS + 1);
-	EQUAL_INT(weir_shutdown(WEIR_S(5)), WEIR_OK);
-}
-
-/* Whatever the home became, all that was offered is there or counted; the label's series is of the same thread. */
-static void expect_recorded_or_counted(void)
-{
-	struct weir_str x = weir_str_of("x");
-	struct weir_snapshot *snapshot;
-	struct weir_series s;
-	uint64_t recorded;
-
-	recorded = weir_counter_read(&adds) + (uint64_t)weir_gauge_read(&gauge) + weir_histogram_read(&times).count;
-	if (weir_snapshot_new(&snapshot) == WEIR_OK) {
-		if (weir_snapshot_find(snapshot, "guest_labelled_total", &x, 1, &s))
-			recorded += s.count;
-		weir_snapshot_destroy(snapshot);
-	}
-	EQUAL(recorded + status_now().dropped_records, 4 * offered);
-}
-
-/* An ordinary user's limit on locked memory: the reserve counts against it. */
-static void a_host_that_may_lock_little(void)
-{
-	struct rlimit little = {8 << 20, 8 << 20};
-
-	CHECK(setrlimit(RLIMIT_MEMLOCK, &little) == 0);
-	if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
-		SKIP("setresuid: %s", strerror(errno));
-	if (mlockall(MCL_FUTURE) != 0)
-		SKIP("mlockall: %s", strerror(errno));
-	for (int i = 0; i < 1000; i++)
-		record_all();
-	NOTE("home %s, %llu dropped and counted", status_now().home, (unsigned long long)status_now().dropped_records);
-	expect_recorded_or_counted();
-	EQUAL(status_now().dropped_records, 0); /* a smaller reserve was enough */
-}
-
-static void small_files(rlim_t bytes, const char *home)
-{
-	struct rlimit limit = {bytes, RLIM_INFINITY};
-
-	CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-	for (int i = 0; i < 1000; i++)
-		record_all();
-	if (home != NULL && strncmp(status_now().home, home, strlen(home)) != 0)
-		FAIL("the home is %s and not %s", status_now().home, home);
-	expect_all();
-	limit.rlim_cur = RLIM_INFINITY;
-	setrlimit(RLIMIT_FSIZE, &limit);
-	NOTE("RLIMIT_FSIZE %lld: home %s", (long long)bytes, status_now().home);
-}
-
-static void files_of_8_MiB_at_most(void)
-{
-	small_files(8 << 20, "memfd");
-}
-
-static void files_of_64_KiB_at_most(void)
-{
-	small_files(64 << 10, "private");
-}
-
-static void no_files_at_all(void)
-{
-	small_files(0, "private");
-}
-
-static void address_space(long more_kb)
-{
-	struct rlimit limit = {0, RLIM_INFINITY};
-
-	limit.rlim_cur = (rlim_t)(proc_status("VmSize:", 10) + more_kb) * 1024;
-	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-	for (int i = 0; i < 1000; i++)
-		record_all();
-	expect_recorded_or_counted();
-	NOTE("%ld KiB of address space left: home %s, %llu of %llu records dropped and counted", more_kb,
-	     status_now().home, (unsigned long long)status_now().dropped_records, (unsigned long long)offered * 4);
-}
-
-static void an_address_space_of_64_MiB_more(void)
-{
-	address_space(64 << 10);
-	expect_all();
-	CHECK(strcmp(status_now().home, "memfd") == 0);
-}
-
-static void an_address_space_of_3_MiB_more(void)
-{
-	address_space(3 << 10);
-	expect_all();
-}
-
-/* No room at all: all is counted; and when there is room again, it records again. */
-static void an_address_space_that_is_full(void)
-{
-	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-	uint64_t before;
-
-	address_space(100);
-	CHECK(status_now().dropped_memory > 0);
-	setrlimit(RLIMIT_AS, &limit);
-	sleep_ms(1100); /* it asks again once a second at most */
-	before = weir_counter_read(&adds);
-	for (int i = 0; i < 10; i++)
-		record_all();
-	EQUAL(weir_counter_read(&adds), before + 10);
-	expect_recorded_or_counted();
-}
-
-/* With huge pages on always, the first touch of a table or a cell would cost 2 MiB: none of weir's mappings takes
- * part. */
-static void no_huge_pages(void)
-{
-	int ours = 0, wiped = 0;
-	bool of_weir = false;
-	char line[512];
-	FILE *file;
-
-	record_all();
-	file = fopen("/proc/self/smaps", "re");
-	if (file == NULL)
-		SKIP("no /proc/self/smaps");
-	while (fgets(line, sizeof line, file) != NULL) {
-		if (strstr(line, "memfd:weir") != NULL)
-			of_weir = true;
-		if (strncmp(line, "VmFlags:", 8) != 0)
-			continue;
-		if (of_weir || strstr(line, " wf") != NULL) {
-			if (strstr(line, " nh") == NULL)
-				FAIL("a mapping of weir's has the flags %s", line + 8);
-			ours += of_weir;
-			wiped += !of_weir;
-		}
-		of_weir = false;
-	}
-	fclose(file);
-	CHECK(ours >= 1);
-	CHECK(wiped >= 2); /* the page of locks, a thread's table */
-}
-
 CASES({"nothing_of_the_hosts_changes", nothing_of_the_hosts_changes, 30},
       {"at_start_nothing_is_open", at_start_nothing_is_open, 10},
       {"nothing_on_standard_output", nothing_on_standard_output, 10},
       {"errors_on_standard_error", errors_on_standard_error, 10}, {"a_good_life_is_quiet", a_good_life_is_quiet, 20},
       {"each_message_once_a_minute", each_message_once_a_minute, 20},
       {"the_level_is_the_options_or_the_environments", the_level_is_the_options_or_the_environments, 30},
-      {"threads_block_all_signals", threads_block_all_signals, 20},
-      {"a_host_that_closes_all_descriptors", a_host_that_closes_all_descriptors, 30},
-      {"a_daemon_without_standard_descriptors", a_daemon_without_standard_descriptors, 20},
-      {"a_host_that_locks_its_memory", a_host_that_locks_its_memory, 20},
-      {"a_host_that_may_lock_little", a_host_that_may_lock_little, 20},
-      {"files_of_8_MiB_at_most", files_of_8_MiB_at_most, 10}, {"files_of_64_KiB_at_most", files_of_64_KiB_at_most, 10},
-      {"no_files_at_all", no_files_at_all, 10},
-      {"an_address_space_of_64_MiB_more", an_address_space_of_64_MiB_more, 10},
-      {"an_address_space_of_3_MiB_more", an_address_space_of_3_MiB_more, 10},
-      {"an_address_space_that_is_full", an_address_space_that_is_full, 20}, {"no_huge_pages", no_huge_pages, 10})
+      {"threads_block_all_signals", threads_block_all_signals, 20})

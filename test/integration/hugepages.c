@@ -11,11 +11,12 @@
 WEIR_COUNTER(adds, "huge_adds_total", "Adds.");
 
 static const char setting[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+static const char shared_setting[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"; /* of a memfd: the segment */
 enum { THREADS = 50, HUGE_KIB = 2048 };
 
-static bool write_setting(const char *value)
+static bool write_setting(const char *path, const char *value)
 {
-	int fd = open(setting, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
 
 	if (fd >= 0)
@@ -24,10 +25,10 @@ static bool write_setting(const char *value)
 }
 
 /* The word in brackets. */
-static bool read_setting(char value[16])
+static bool read_setting(const char *path, char value[16])
 {
 	char text[128] = {0};
-	int fd = open(setting, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool found = fd >= 0 && read(fd, text, sizeof text - 1) > 0;
 	const char *begin = found ? strchr(text, '[') : NULL;
 
@@ -73,6 +74,7 @@ static void *record_one(void *arg)
 /* The fresh process: 77 where the machine has no huge page to give. */
 static void first_use(void)
 {
+	const bool shared = getenv("HUGE_SHARED") != NULL;
 	char *wide = mmap(NULL, 4 * HUGE_KIB * 1024, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_t threads[THREADS];
 	long rss, huge, cost;
@@ -81,6 +83,14 @@ static void first_use(void)
 	((volatile char *)wide)[2 * HUGE_KIB * 1024] = 1;
 	if (kib_of("AnonHugePages", false) < HUGE_KIB) /* the witness: here a touch does cost 2 MiB */
 		_exit(CASE_SKIPPED);
+	if (shared) { /* and so it does in a memfd's pages */
+		char *file = mmap(NULL, 4 * HUGE_KIB * 1024, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		CHECK(file != MAP_FAILED);
+		((volatile char *)file)[2 * HUGE_KIB * 1024] = 1;
+		NOTE("a touch of shared memory costs %ld KiB", kib_of("ShmemPmdMapped", false));
+		CHECK(munmap(file, 4 * HUGE_KIB * 1024) == 0);
+	}
 	pthread_barrier_init(&turn, NULL, THREADS + 1);
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, record_one, NULL) == 0);
@@ -110,7 +120,7 @@ static void first_use(void)
 	_exit(0);
 }
 
-static void put_back_at_the_end(const char *before, int ended)
+static void put_back_at_the_end(const char *before, const char *shared_before, int ended)
 {
 	char byte;
 
@@ -121,31 +131,35 @@ static void put_back_at_the_end(const char *before, int ended)
 	alarm(0);
 	while (read(ended, &byte, 1) < 0 && errno == EINTR) /* nothing is sent: it ends with the case */
 		;
-	_exit(write_setting(before) ? 0 : 1);
+	_exit(write_setting(setting, before) && (shared_before[0] == '\0' || write_setting(shared_setting, shared_before)) ? 0 : 1);
 }
 
 static void huge_pages_on_always(void)
 {
-	char before[16], now[16];
+	char before[16], shared_before[16], now[16];
 	int ended[2], end;
 	pid_t keeper, fresh;
 
 	if (CASE_SANITIZED)
 		SKIP("a sanitizer's memory is not the host's");
-	if (!read_setting(before))
+	if (!read_setting(setting, before))
 		SKIP("this kernel has no transparent huge pages");
-	if (!write_setting(before))
+	if (!write_setting(setting, before))
 		SKIP("%s cannot be written: %s", setting, strerror(errno));
+	if (!read_setting(shared_setting, shared_before) || !write_setting(shared_setting, shared_before))
+		shared_before[0] = '\0'; /* a kernel without: it has none for a memfd */
 	CHECK(pipe2(ended, O_CLOEXEC) == 0);
 	keeper = fork();
 	CHECK(keeper >= 0);
 	if (keeper == 0) {
 		close(ended[1]);
-		put_back_at_the_end(before, ended[0]);
+		put_back_at_the_end(before, shared_before, ended[0]);
 	}
 	close(ended[0]);
 	end = CASE_FAILED;
-	if (write_setting("always")) {
+	if (write_setting(setting, "always")) {
+		if (shared_before[0] != '\0' && write_setting(shared_setting, "always"))
+			setenv("HUGE_SHARED", "1", 1);
 		fresh = fork();
 		if (fresh == 0) {
 			execl("/proc/self/exe", "hugepages", "first_use", (char *)NULL);
@@ -155,7 +169,8 @@ static void huge_pages_on_always(void)
 	}
 	close(ended[1]);
 	EQUAL_INT(child_end(keeper, 5000), 0);
-	CHECK(read_setting(now) && strcmp(now, before) == 0);
+	CHECK(read_setting(setting, now) && strcmp(now, before) == 0);
+	CHECK(shared_before[0] == '\0' || (read_setting(shared_setting, now) && strcmp(now, shared_before) == 0));
 	if (end == CASE_SKIPPED)
 		SKIP("the machine gives no huge page, even on always");
 	EQUAL_INT(end, 0);

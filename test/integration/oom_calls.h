@@ -1,5 +1,5 @@
 /* The calls that ask for memory, stood before libc's for libweir too, so that the k-th of them fails: malloc, calloc, realloc, mmap,
- * mprotect, madvise, ftruncate, fallocate, pthread_create and syscall(memfd_create). For one program a time: it defines them.
+ * mremap, mprotect, madvise, ftruncate, fallocate, pthread_create and syscall(memfd_create or bpf). For one program a time: it defines them.
  *
  * Invariant: calls are counted, and fail, only while `failing` is set; else they are libc's. */
 #ifndef OOM_CALLS_H
@@ -14,7 +14,7 @@
 static bool failing; /* between begin and end */
 static uint64_t calls; /* so far, of this life */
 static uint64_t fail_from = UINT64_MAX, fail_to = UINT64_MAX; /* these fail, counted from 1 */
-enum call { MALLOC, CALLOC, REALLOC, MMAP, MPROTECT, POPULATE, FTRUNCATE, FALLOCATE, THREAD, MEMFD, KINDS };
+enum call { MALLOC, CALLOC, REALLOC, MMAP, MREMAP, MPROTECT, POPULATE, FTRUNCATE, FALLOCATE, THREAD, MEMFD, BPF, KINDS };
 static uint64_t calls_of[KINDS];
 static bool tmpfs_full;     /* a page of a memfd cannot be had: ENOMEM by madvise, ENOSPC by fallocate */
 static bool before_5_14;    /* MADV_POPULATE_WRITE is unknown */
@@ -65,6 +65,7 @@ void *realloc(void *memory, size_t size)
 
 static struct {
 	void *(*mmap)(void *, size_t, int, int, int, off_t);
+	void *(*mremap)(void *, size_t, size_t, int, ...);
 	int (*mprotect)(void *, size_t, int);
 	int (*madvise)(void *, size_t, int);
 	int (*ftruncate)(int, off_t);
@@ -80,6 +81,7 @@ __attribute__((constructor(101))) static void find_libc(void)
 	if (libc.syscall != NULL)
 		return;
 	FIND(mmap);
+	FIND(mremap);
 	FIND(mprotect);
 	FIND(madvise);
 	FIND(ftruncate);
@@ -97,6 +99,23 @@ void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offs
 		return MAP_FAILED;
 	}
 	return libc.mmap(at, bytes, protection, flags, fd, offset);
+}
+
+void *mremap(void *at, size_t bytes, size_t to_bytes, int flags, ...)
+{
+	va_list args;
+	void *to;
+
+	va_start(args, flags);
+	to = (flags & MREMAP_FIXED) != 0 ? va_arg(args, void *) : NULL;
+	va_end(args);
+	if (libc.mremap == NULL)
+		find_libc();
+	if (fails(MREMAP)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return libc.mremap(at, bytes, to_bytes, flags, to);
 }
 
 int mprotect(void *at, size_t bytes, int protection)
@@ -177,6 +196,18 @@ long syscall(long call, ...)
 		find_libc();
 	if (call == SYS_memfd_create && fails(MEMFD)) {
 		errno = EMFILE;
+		return -1;
+	}
+	if (call == SYS_mmap && fails(MMAP)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (call == SYS_ftruncate && fails(FTRUNCATE)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if (call == SYS_bpf && fails(BPF)) {
+		errno = ENOMEM;
 		return -1;
 	}
 	return libc.syscall(call, a[0], a[1], a[2], a[3], a[4], a[5]);

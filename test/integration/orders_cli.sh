@@ -4,6 +4,7 @@ set -euo pipefail
 export PYTHONPATH=$WEIR_ROOT/test/integration PYTHONDONTWRITEBYTECODE=1
 exec python3 - <<'PY'
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -55,7 +56,8 @@ bad = [["--listen"], ["--listen", "8080"], ["--listen", "127.0.0.1:"], ["--liste
        ["--store", "http://127.0.0.1:80/path"], ["--store", "http://" + "h" * 90 + ":80"], ["--rate", "-1"], ["--rate", "1000001"],
        ["--otlp", ""], ["--access-log", ""], ["--jwks", ""], ["--issuer", "me"], ["--audience", "x"], ["--require-header", "X"],
        ["--tenants", "5"], ["--tenant-idle", "5"], ["--jwks", "x", "--tenants", "0"], ["--jwks", "x", "--tenants", "1001"],
-       ["--jwks", "x", "--role", "store"]]
+       ["--jwks", "x", "--role", "store"], ["--home", ""], ["--home", "memory"], ["--home", "map:"], ["--home", "map:relative"],
+       ["--home", "file", "--telemetry", "off"]]
 for program in ("orders", "orders-bare"):
     report.case(f"orders_cli.{program}_bad_arguments", lambda: [refused(program, args) for args in bad])
 
@@ -63,7 +65,7 @@ for program in ("orders", "orders-bare"):
 def helps():
     got = subprocess.run([f"{BUILD}/bin/orders", "--help"], capture_output=True, timeout=10)
     equal((got.returncode, got.stderr), (0, b""), "code and standard error")
-    for option in (b"--jwks", b"--issuer", b"--audience", b"--require-header", b"--tenants", b"--tenant-idle", b"--role", b"--store", b"--rate", b"--otlp", b"--access-log", b"--listen", b"--metrics", b"--telemetry", b"--threads", b"--slow-ppm", b"--fail-ppm"):
+    for option in (b"--home", b"--jwks", b"--issuer", b"--audience", b"--require-header", b"--tenants", b"--tenant-idle", b"--role", b"--store", b"--rate", b"--otlp", b"--access-log", b"--listen", b"--metrics", b"--telemetry", b"--threads", b"--slow-ppm", b"--fail-ppm"):
         if option not in got.stdout:
             raise AssertionError(f"{option} is missing")
 
@@ -99,7 +101,28 @@ def no_url(role):
         raise AssertionError(f"why not, it does not say: {got.stderr!r}")
 
 
+def no_home(role):
+    got = subprocess.run([f"{BUILD}/bin/orders", *role, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--home", "map:/nowhere/at/all"],
+                         capture_output=True, timeout=10)
+    equal((got.returncode, got.stdout), (1, b""), "code and standard output")
+    if b"orders: no home map:/nowhere/at/all: " not in got.stderr:
+        raise AssertionError(f"why not, it does not say: {got.stderr!r}")
+
+
+def home_file(role):
+    """There while it runs, readable by others' means, and gone with it."""
+    with Orders(*role, "--home", "file") as orders:
+        file = f"/dev/shm/weir-orders-{orders.process.pid}.segment"
+        with open(file, "rb") as segment:
+            equal(segment.read(8), b"weirseg\0", "how it begins")
+        equal(orders.end(signal.SIGTERM)[0], 0, "exit code")
+    if os.path.exists(file):
+        raise AssertionError(f"{file} is still there")
+
+
 roles = ([], ["--role", "gateway"], ["--role", "store"])
+report.case("orders_cli.a_home_that_cannot_be", lambda: [no_home(role) for role in roles])
+report.case("orders_cli.a_home_in_a_file", lambda: [home_file(role) for role in roles])
 report.case("orders_cli.a_log_that_cannot_be_written", lambda: [no_log(role) for role in roles])
 report.case("orders_cli.an_export_to_no_url", lambda: [no_url(role) for role in roles])
 report.case("orders_cli.listen_address_taken", lambda: taken("--listen", "--metrics"))

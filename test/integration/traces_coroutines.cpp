@@ -1,5 +1,5 @@
 // Coroutines that are resumed on other threads than they were suspended on: their context goes along by name, or is attached for
-// each stretch; parents, and what is current, are their own. C++20. Public API only.
+// each stretch; parents, exemplars, log lines, and what is current, are their own. C++20. Public API only.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast" // it is C
 #include "case.h"
@@ -44,12 +44,23 @@ struct task {
 	};
 };
 
-weir_ids roots[ROUTINES];
+WEIR_HISTOGRAM(numbers, WEIR_BUCKETS(WEIR_ONE, WEIR_RANGE(1, 1000000)), "coroutine_numbers", "Which routine it was.");
+
+weir_ids roots[ROUTINES], waits[ROUTINES][STEPS];
 std::atomic<unsigned> came[ROUTINES];
 
 bool is_mine(const weir_ids &got, const weir_ids &mine)
 {
 	return memcmp(got.trace_id, mine.trace_id, 16) == 0;
+}
+
+void expect_log(const weir_ctx *ctx, const weir_ids &ids)
+{
+	char line[128], trace[33], span[17], wanted[128];
+
+	weir_ids_hex(&ids, trace, span);
+	snprintf(wanted, sizeof wanted, "trace_id=%s span_id=%s", trace, span);
+	CHECK(weir_ctx_log(ctx, line, sizeof line) == static_cast<int>(strlen(wanted)) && strcmp(line, wanted) == 0);
 }
 
 task routine(int number)
@@ -67,6 +78,7 @@ task routine(int number)
 
 		weir_span_begin(&span, &ctx, WEIR_INTERNAL, "over a wait");
 		weir_span_set_attrs(&span, WEIR_ATTRS_(weir_attr_int("n", number)));
+		waits[number][step] = weir_span_ids(&span);
 		co_await elsewhere{};
 		if (last != gettid())
 			moved++;
@@ -79,10 +91,14 @@ task routine(int number)
 
 			CHECK(is_mine(weir_ctx_ids(WEIR_CURRENT), roots[number]));
 			weir_span_begin(&inner, WEIR_CURRENT, WEIR_CLIENT, "inner");
-			weir_span_set_attrs(&inner, WEIR_ATTRS_(weir_attr_int("n", number)));
+			weir_span_set_attrs(&inner, WEIR_ATTRS_(weir_attr_int("n", number), weir_attr_int("step", step)));
+			expect_log(WEIR_CURRENT, weir_span_ids(&inner));
+			weir_histogram_record_values(&numbers, static_cast<uint64_t>(number) + 1, WEIR_CURRENT, nullptr, 0);
 			weir_span_end(&inner);
 			weir_ctx_detach(scope);
 		}
+		expect_log(&ctx, waits[number][step]);
+		weir_histogram_record_values(&numbers, static_cast<uint64_t>(number) + 1, &ctx, nullptr, 0);
 		weir_span_end(&span);
 		weir_ids now = weir_ctx_ids(&ctx);
 		CHECK(memcmp(now.span_id, roots[number].span_id, 8) == 0);
@@ -113,17 +129,36 @@ int take(void *, weir_batch *batch, uint64_t)
 	weir_ended e;
 
 	for (weir_ended_begin(&e, batch); weir_ended_next(&e);) {
-		CHECK(e.attrs.count == 1);
+		CHECK(e.attrs.count == (e.kind == WEIR_CLIENT ? 2 : 1));
 		size_t n = static_cast<size_t>(e.attrs.ptr[0].as.integer);
 
 		CHECK(n < ROUTINES && is_mine(e.ids, roots[n]));
 		if (e.kind == WEIR_INTERNAL)
 			CHECK(memcmp(e.parent_id, roots[n].span_id, 8) == 0);
-		if (e.kind == WEIR_CLIENT)
-			CHECK(memcmp(e.parent_id, roots[n].span_id, 8) != 0);
+		if (e.kind == WEIR_CLIENT) { // the one that was open over the wait
+			size_t step = static_cast<size_t>(e.attrs.ptr[1].as.integer);
+
+			CHECK(step < STEPS && memcmp(e.parent_id, waits[n][step].span_id, 8) == 0);
+		}
 		came[n]++;
 	}
 	return WEIR_OK;
+}
+
+void look_at_exemplars()
+{
+	weir_snapshot *snapshot = nullptr;
+	weir_series series{};
+
+	CHECK(weir_snapshot_new(&snapshot) == WEIR_OK);
+	CHECK(weir_snapshot_find(snapshot, "coroutine_numbers", nullptr, 0, &series));
+	CHECK(series.exemplars_count > 5);
+	for (size_t i = 0; i < series.exemplars_count; i++) {
+		const weir_exemplar &x = series.exemplars[i];
+
+		CHECK(x.value >= 1 && x.value <= ROUTINES && is_mine(x.ids, roots[x.value - 1]));
+	}
+	weir_snapshot_destroy(snapshot);
 }
 
 void on_many_threads()
@@ -163,6 +198,7 @@ void on_many_threads()
 	CHECK(status.spans_exported == ROUTINES * (1 + 2 * STEPS));
 	CHECK(status.dropped_spans + status.detached_out_of_order + status.ended_twice == 0);
 	CHECK(moved >= ROUTINES);
+	look_at_exemplars();
 	NOTE("%u times on another thread than before", moved.load());
 	CHECK(weir_exporter_destroy(exporter, WEIR_S(20)) == WEIR_OK);
 	CHECK(weir_shutdown(WEIR_S(20)) == WEIR_OK);

@@ -1,5 +1,5 @@
-/* Signal handlers that begin, end, attach and detach amid the same thread's own: nothing is corrupt, a handler's own are whole, and
- * what it ended within another's end is counted as such. Public API only. */
+/* Signal handlers that begin, end, attach, detach, and write log lines and headers, amid the same thread's own: nothing is corrupt,
+ * a handler's own are whole, and what it ended within another's end is counted as such. Public API only. */
 #include "traces_sink.h"
 
 #include <sys/time.h>
@@ -15,6 +15,30 @@ static bool are_none(const struct weir_ids *ids)
 	static const struct weir_ids none;
 
 	return memcmp(ids, &none, sizeof none) == 0;
+}
+
+/* What the thread writes, and its handler amid that, are each the ids of its own innermost span. */
+static void put(void *arg, struct weir_str name, struct weir_str value)
+{
+	struct weir_str *sent = arg;
+
+	if (name.len == 11) {
+		CHECK(value.len == 55 && sent->len >= value.len);
+		memcpy((char *)(uintptr_t)sent->ptr, value.ptr, value.len + 1);
+	}
+}
+
+static void write_all(const struct weir_ctx *ctx, const struct weir_ids *ids)
+{
+	char trace[33], span[17], wanted[128], line[128] = "", sent[128] = "";
+	struct weir_str room = {sent, sizeof sent};
+
+	weir_ids_hex(ids, trace, span);
+	snprintf(wanted, sizeof wanted, "trace_id=%s span_id=%s", trace, span);
+	CHECK(weir_ctx_log(ctx, line, sizeof line) == (int)strlen(wanted) && strcmp(line, wanted) == 0);
+	snprintf(wanted, sizeof wanted, "00-%s-%s-%02x", trace, span, (unsigned)ids->flags);
+	weir_ctx_inject(ctx, put, &room);
+	CHECK(strcmp(sent, wanted) == 0);
 }
 
 static void one_request(const char *root_name, const char *child_name, struct weir_ctx *ctx, uint64_t *ended)
@@ -35,6 +59,8 @@ static void one_request(const char *root_name, const char *child_name, struct we
 	weir_ctx_detach(inner);
 	again = weir_ctx_ids(WEIR_CURRENT);
 	CHECK(memcmp(&ids, &again, sizeof ids) == 0);
+	write_all(ctx, &ids);
+	write_all(WEIR_CURRENT, &ids);
 	weir_span_end(&child);
 	weir_span_end(&root);
 	COUNT_UP(*ended, 2);

@@ -41,15 +41,29 @@ is "nothing is fetched, no flag is set for all" \
 is "warnings are errors in presets only" \
 	"$(grep -rlE 'Werror|WARNING_AS_ERROR' CMakeLists.txt CMakePresets.json cmake src/CMakeLists.txt exporters test/CMakeLists.txt | xargs)" \
 	"CMakePresets.json"
+# Of each file that is compiled into a library, the command, and what stands in none: one flag a line.
+lacking()
+{
+	python3 - "$build/compile_commands.json" <<-'PY'
+	import json, sys
+	wanted = """-std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wvla -Wstrict-prototypes
+	            -Wmissing-prototypes -fvisibility=hidden -Werror""".split()
+	commands = [c for c in json.load(open(sys.argv[1])) if "/src/" in c["file"] or "/exporters/" in c["file"]]
+	commands = [c for c in commands if not c["file"].endswith((".pb-c.c", "/weir.bash")) and "CMakeFiles/test" not in c["command"]]
+	print(*sorted({f"{c['file']} {flag}" for c in commands for flag in wanted if flag not in c["command"].split()}))
+	len(commands) >= 100 or print(f"only {len(commands)} files are compiled")
+	PY
+}
+is "every file of the libraries has the house's flags" "$(lacking)" ""
 is "the top level" \
-	"$( (git ls-files -co --exclude-standard 2>/dev/null || find . -type f ! -path './build/*' -printf '%P\n') |
+	"$( (git ls-files -co --exclude-standard 2>/dev/null || find . -type f ! -path './build/*' ! -path './.git' ! -path './.git/*' -printf '%P\n') |
 		cut -d/ -f1 | LC_ALL=C sort -u | xargs)" \
 	".ci .clang-format .editorconfig .gitignore CHANGELOG.md CMakeLists.txt CMakePresets.json CONTRIBUTING.md LICENSE README.md cmake doc examples exporters fuzz include src test"
 
 # The presets that the tests do not run are built as far as the libraries.
 for preset in dev coverage; do
 	works "preset $preset configures" cmake --preset $preset -B "$scratch/$preset"
-	works "preset $preset builds the libraries" cmake --build "$scratch/$preset" --target weir weir_static weir_jwt weir_prometheus
+	works "preset $preset builds the libraries" cmake --build "$scratch/$preset" --target weir weir_static weir_jwt weir_prometheus weir_shm
 done
 works "clang, shared only: configures" cmake -S . -B "$scratch/clang" -G Ninja -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON \
 	-DWEIR_TESTS=OFF -DWEIR_EXAMPLES=OFF -DCMAKE_COMPILE_WARNING_AS_ERROR=ON -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--no-undefined

@@ -25,7 +25,7 @@ MINT_UNUSED static struct weir_jwks *shop_keys(void)
 /* The payload with exp in that many seconds, as "Bearer ..."; malloc'ed. more: ",\"a\":1", or "". */
 MINT_UNUSED static char *shop_token_by(const struct mint_key *key, const char *kid, long seconds, const char *more)
 {
-	char payload[8192], *token, *out;
+	char payload[20000], *token, *out;
 
 	snprintf(payload, sizeof payload, "{\"iss\":\"https://id\",\"aud\":\"shop\",\"exp\":%lld%s}", (long long)time(NULL) + seconds, more);
 	token = mint_plain(key, WEIR__JWT_HS256, kid, payload);

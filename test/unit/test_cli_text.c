@@ -36,7 +36,7 @@ static void expect(enum form form, const char *in, size_t len, const char *out)
 static void test_what_ends_a_text_is_escaped(void **unused)
 {
 	(void)unused;
-	EXPECT(JSON, "a\"b\\c\nd\0e\x7f", "\"a\\\"b\\\\c\\u000ad\\u0000e\x7f\"");
+	EXPECT(JSON, "a\"b\\c\nd\0e\x7f\xc2\x9b\xc2\xa0\xc2", "\"a\\\"b\\\\c\\u000ad\\u0000e\\u007f\\u009b\xc2\xa0\xef\xbf\xbd\"");
 	EXPECT(QUOTED, "a\"b\\c\nd", "a\\\"b\\\\c\\nd");
 	EXPECT(PLAIN, "a\"b\\c\nd\x1b[31m\x7f\xc2\x9b", "a\"b\\c\\x0ad\\x1b[31m\\x7f\\xc2\\x9b");
 }

@@ -11,11 +11,11 @@ static struct weir_ctx ctx;
 static void make_anchors(void)
 {
 	weir__clock_start();
-	if (clocks.usable == 0)
+	if (usable == 0)
 		alone_skip("the system's clock is no counter");
 	sleep_ms(120);
 	weir__clock_anchor();
-	assert_true(weir__clock_scale != 0 && clocks.count == 1);
+	assert_true(weir__clock_scale != 0 && weir__anchor.number == 2);
 }
 
 static uint64_t bound(uint64_t ns)
@@ -45,14 +45,14 @@ ALONE(without_anchors_the_clocks_are_asked)
 	assert_int_equal(weir__ticks_between(9, 5, weir__ticks_pace(false)), 0);
 	assert_int_equal(weir__ticks_between(9, 5, weir__ticks_pace(true)), 0);
 	weir__clock_anchor(); /* not started: nothing */
-	assert_int_equal(clocks.count, 0);
+	assert_int_equal(weir__anchor.number, 1);
 }
 
 ALONE(no_anchor_before_there_is_something_to_measure)
 {
 	weir__clock_start();
 	weir__clock_anchor();
-	assert_int_equal(clocks.count, 0);
+	assert_int_equal(weir__anchor.number, 1);
 	assert_false(weir__clock_moment().counter);
 }
 
@@ -99,10 +99,10 @@ ALONE(anchors_are_no_oftener_than_every_100_ms)
 	make_anchors();
 	for (int i = 0; i < 100; i++)
 		weir__clock_anchor();
-	assert_true(clocks.count <= 2);
+	assert_true(weir__anchor.number <= 4);
 	sleep_ms(120);
 	weir__clock_anchor();
-	assert_true(clocks.count >= 2);
+	assert_true(weir__anchor.number >= 4);
 	for (int i = 0; i < 20; i++) {
 		struct weir__moment m = weir__clock_moment();
 
@@ -112,12 +112,9 @@ ALONE(anchors_are_no_oftener_than_every_100_ms)
 
 ALONE(a_stale_anchor_is_not_trusted)
 {
-	struct anchor *a;
-
 	make_anchors();
-	a = &clocks.list[clocks.count % ANCHORS];
 	assert_true(weir__clock_moment().counter);
-	a->ticks -= clocks.stale_ticks + 1; /* as if nobody had ticked for that long */
+	weir__anchor.ticks -= weir__anchor.stale_ticks + 1; /* as if nobody had ticked for that long */
 	assert_false(weir__clock_moment().counter);
 	assert_true(apart(weir__clock_moment().wall_ns, weir__wall_ns()) < WEIR_S(1));
 	sleep_ms(120);
@@ -132,7 +129,7 @@ static void jump(int64_t by)
 {
 	sleep_ms(120);
 	weir__clock_anchor();
-	clocks.list[clocks.count % ANCHORS].wall_ns += (uint64_t)by;
+	weir__anchor.wall_ns += (uint64_t)by;
 }
 
 static void check_jump(int64_t by, const char *before, const char *after)
@@ -183,7 +180,7 @@ ALONE(kinds_of_ticks_are_not_mixed)
 	weir_ctx_begin(&counted, NULL, 0);
 	weir_span_begin(&span, &counted, WEIR_SERVER, "counter");
 	assert_true((weir__ctx_of(&counted)->state & WEIR__CTX_COUNTER) != 0);
-	clocks.list[clocks.count % ANCHORS].ticks -= clocks.stale_ticks + 1;
+	weir__anchor.ticks -= weir__anchor.stale_ticks + 1;
 	assert_false(weir__clock_moment().counter);
 	sleep_ms(10);
 	assert_in_range(weir_span_end(&span), WEIR_MS(10), WEIR_S(50));
@@ -234,7 +231,7 @@ ALONE(anchors_are_read_whole)
 	make_anchors();
 	reader = begin_thread(read_moments, NULL);
 	for (int i = 0; i < 20000; i++) {
-		struct anchor now = measure();
+		struct measured now = measure();
 
 		publish(&now);
 	}

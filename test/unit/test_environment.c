@@ -191,9 +191,30 @@ ALONE(an_empty_variable_is_none)
 	setenv("OTEL_METRIC_EXPORT_INTERVAL", "", 1);
 	begin(NULL);
 	assert_string_equal(text("service.name"), "unknown_service:test_environment");
-	assert_int_equal(weir__environment_interval_ns(), WEIR_S(60));
+	assert_int_equal(weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000), WEIR_S(60));
 	assert_int_equal(weir__environment_log_level(), WEIR_LOG_WARN);
 	assert_int_equal(said_count(), 0);
+}
+
+ALONE(it_is_read_once)
+{
+	setenv("OTEL_SERVICE_NAME", "at init", 1);
+	setenv("OTEL_RESOURCE_ATTRIBUTES", "color=blue", 1);
+	begin(NULL);
+	setenv("OTEL_SERVICE_NAME", "later", 1);
+	setenv("OTEL_RESOURCE_ATTRIBUTES", "color=red,size=large", 1);
+	setenv("OTEL_SDK_DISABLED", "true", 1);
+	setenv("OTEL_LOG_LEVEL", "none", 1);
+	assert_string_equal(text("service.name"), "at init");
+	assert_string_equal(text("color"), "blue");
+	assert_null(attribute("size"));
+	assert_false(weir_private_disabled());
+	weir_private_log(WEIR_LOG_WARN, "a warning");
+	assert_int_equal(said_count(), 1);
+	assert_int_equal(weir_init(NULL), WEIR_OK); /* again, while it runs: changes nothing */
+	weir_snapshot_destroy(snapshot);
+	snapshot = NULL;
+	assert_string_equal(text("service.name"), "at init");
 }
 
 ALONE(the_services_name_beats_the_attributes)
@@ -351,15 +372,15 @@ ALONE(the_interval_is_the_variables_milliseconds)
 
 	weir__log_set(say_to_test, NULL, WEIR_LOG_DEBUG);
 	unsetenv("OTEL_METRIC_EXPORT_INTERVAL");
-	assert_int_equal(weir__environment_interval_ns(), WEIR_S(60));
+	assert_int_equal(weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000), WEIR_S(60));
 	for (size_t i = 0; i < COUNT(good); i++) {
 		setenv("OTEL_METRIC_EXPORT_INTERVAL", good[i].value, 1);
-		assert_int_equal(weir__environment_interval_ns(), good[i].ns);
+		assert_int_equal(weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000), good[i].ns);
 	}
 	assert_int_equal(said_count(), 0);
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		setenv("OTEL_METRIC_EXPORT_INTERVAL", bad[i], 1);
-		assert_int_equal(weir__environment_interval_ns(), WEIR_S(60));
+		assert_int_equal(weir__environment_ns("OTEL_METRIC_EXPORT_INTERVAL", 60000), WEIR_S(60));
 		assert_int_equal(said_count(), i + 1);
 		assert_int_equal(said.level[i], WEIR_LOG_WARN);
 	}
@@ -404,6 +425,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(attributes_are_percent_decoded),
 	cmocka_unit_test(one_bad_pair_discards_the_whole),
 	cmocka_unit_test(an_empty_variable_is_none),
+	cmocka_unit_test(it_is_read_once),
 	cmocka_unit_test(the_services_name_beats_the_attributes),
 	cmocka_unit_test(options_beat_variables_key_by_key),
 	cmocka_unit_test(the_attribute_service_name_among_options_beats_the_variable),

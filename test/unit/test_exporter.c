@@ -1,77 +1,6 @@
 /* Unit: src/exporter.c: an exporter of one's own is called at its interval and at flush, is told its time, is counted
- * when it fails, and is closed once, last. */
-#define _GNU_SOURCE
-#include "pipeline.h"
-#include "port.h"
-#include "registry.h"
-
-#include <weir/exporter.h>
-#include <weir/metric.h>
-
-#include "alone.h"
-
-WEIR_COUNTER(counter, "exporter_counter_total", "Counted.");
-
-/* What an exporter saw. Words are atomic: it runs on another thread. */
-struct sink {
-	uint32_t calls, closed, calls_when_closed;
-	uint64_t count, timeout_ns, last_ns; /* of the last call: the counter, the time told, when */
-	int result;
-	uint32_t hold, inside; /* hold: it stays inside until that is 0 */
-};
-
-#define GET(word) __atomic_load_n(&(word), __ATOMIC_SEQ_CST)
-#define SET(word, v) __atomic_store_n(&(word), (v), __ATOMIC_SEQ_CST)
-
-static int take_metrics(void *arg, const struct weir_snapshot *snapshot, uint64_t timeout_ns)
-{
-	struct sink *s = arg;
-	struct weir_series series;
-
-	assert_int_equal(GET(s->closed), 0); /* close is the last call */
-	assert_true(weir_snapshot_find(snapshot, "exporter_counter_total", NULL, 0, &series));
-	SET(s->count, series.count);
-	SET(s->timeout_ns, timeout_ns);
-	SET(s->last_ns, now_ns());
-	SET(s->inside, 1u);
-	for (uint64_t until = now_ns() + WEIR_S(30); GET(s->hold) != 0 && now_ns() < until;)
-		usleep(STEP_US);
-	SET(s->inside, 0u);
-	__atomic_fetch_add(&s->calls, 1, __ATOMIC_SEQ_CST);
-	return GET(s->result);
-}
-
-static void take_end(void *arg)
-{
-	struct sink *s = arg;
-
-	SET(s->calls_when_closed, GET(s->calls));
-	__atomic_fetch_add(&s->closed, 1, __ATOMIC_SEQ_CST);
-}
-
-static struct weir_exporter *export_to(struct sink *s, uint64_t interval_ns)
-{
-	struct weir_exporter_options o = {.size = sizeof o, .name = "sink", .arg = s, .interval_ns = interval_ns,
-	                                  .metrics = take_metrics, .closed = take_end};
-	struct weir_exporter *e = NULL;
-
-	assert_int_equal(weir_exporter_new(&e, &o), WEIR_OK);
-	assert_non_null(e);
-	return e;
-}
-
-static void start(bool pumped)
-{
-	struct weir_options o = {.size = sizeof o, .log = say_to_test, .no_process = true, .no_thread = pumped,
-	                         .tick_ns = pumped ? WEIR_MS(1) : WEIR_S(3600)};
-
-	assert_int_equal(weir_init(&o), WEIR_OK);
-}
-
-static void stop(void)
-{
-	assert_int_equal(weir_shutdown(WEIR_S(20)), WEIR_OK);
-}
+ * when it fails, and is closed once, last. test_exporter_shutdown.c has shutdown and fork. */
+#include "test_exporter.h"
 
 /* ---- new ---- */
 
@@ -180,6 +109,20 @@ ALONE(the_interval_is_the_variables_where_none_is_given)
 	export_to(&s, 0);
 	WITHIN_MS(10000, GET(s.calls) >= 3);
 	assert_int_equal(GET(s.timeout_ns), WEIR_MS(7));
+	stop();
+}
+
+ALONE(a_turns_time_is_the_variables_and_no_longer_than_its_interval)
+{
+	static struct sink shorter, longer;
+
+	setenv("OTEL_METRIC_EXPORT_TIMEOUT", "9", 1);
+	start(false);
+	export_to(&shorter, WEIR_MS(7));
+	export_to(&longer, WEIR_MS(30));
+	WITHIN_MS(10000, GET(shorter.calls) >= 2 && GET(longer.calls) >= 2);
+	assert_int_equal(GET(shorter.timeout_ns), WEIR_MS(7));
+	assert_int_equal(GET(longer.timeout_ns), WEIR_MS(9));
 	stop();
 }
 
@@ -376,172 +319,13 @@ ALONE(destroy_sends_what_came_during_an_export)
 	stop();
 }
 
-/* ---- shutdown ---- */
-
-ALONE(shutdown_closes_all_once_and_handles_are_void)
-{
-	static struct sink s[3];
-	struct weir_exporter *e[3];
-
-	start(false);
-	for (size_t i = 0; i < 3; i++)
-		e[i] = export_to(&s[i], WEIR_MS(2));
-	stop();
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(GET(s[i].closed), 1);
-		assert_true(GET(s[i].calls) >= 1);
-		assert_int_equal(weir_exporter_destroy(e[i], WEIR_S(1)), WEIR_EINVAL);
-	}
-	assert_int_equal(weir__exporters_count(), 0);
-	start(false);
-	sleep_ms(10);
-	stop();
-	assert_int_equal(GET(s[0].closed), 1);
-}
-
-ALONE(one_that_is_stuck_holds_up_shutdown_no_longer_than_asked)
-{
-	static struct sink stuck = {.hold = 1}, next;
-	struct weir_exporter *e;
-	uint64_t began;
-
-	start(false);
-	export_to(&stuck, WEIR_MS(1));
-	WITHIN_MS(10000, GET(stuck.inside) == 1);
-	began = now_ns();
-	assert_int_equal(weir_shutdown(WEIR_MS(50)), WEIR_ETIMEOUT);
-	assert_true(now_ns() - began >= WEIR_MS(50) && now_ns() - began < WEIR_S(20));
-	assert_int_equal(GET(stuck.closed), 0);
-	/* weir begins again, and what is left behind never meets it */
-	start(false);
-	e = export_to(&next, WEIR_S(3600));
-	assert_int_equal(weir_flush(WEIR_S(20)), WEIR_OK);
-	assert_int_equal(GET(next.calls), 1);
-	SET(stuck.hold, 0u);
-	WITHIN_MS(10000, GET(stuck.closed) == 1);
-	sleep_ms(10);
-	assert_int_equal(GET(next.closed), 0);
-	assert_int_equal(GET(next.calls), 1);
-	assert_int_equal(weir_exporter_destroy(e, WEIR_S(20)), WEIR_OK);
-	stop();
-	assert_int_equal(GET(stuck.closed), 1);
-}
-
-static void *pump_once(void *arg)
-{
-	(void)arg;
-	sleep_ms(2); /* past the interval */
-	assert_int_equal(weir_pump(WEIR_S(10), NULL), WEIR_OK);
-	return NULL;
-}
-
-ALONE(pumped_one_that_another_thread_is_at_is_waited_for)
-{
-	static struct sink s = {.hold = 1};
-	pthread_t pump;
-	uint64_t began;
-
-	start(true);
-	export_to(&s, WEIR_MS(1));
-	pump = begin_thread(pump_once, NULL);
-	WITHIN_MS(10000, GET(s.inside) == 1);
-	weir_counter_add(&counter, 4); /* not in the hands of that one */
-	began = now_ns();
-	assert_int_equal(weir_flush(WEIR_MS(30)), WEIR_ETIMEOUT); /* it cannot be delivered now */
-	assert_true(now_ns() - began >= WEIR_MS(30));
-	SET(s.hold, 0u);
-	assert_int_equal(weir_flush(WEIR_S(20)), WEIR_OK);
-	assert_int_equal(GET(s.count), 4);
-	end_thread(pump);
-	stop();
-	assert_int_equal(GET(s.closed), 1);
-}
-
-ALONE(pumped_one_that_is_stuck_at_shutdown_is_closed_when_it_comes_back)
-{
-	static struct sink s = {.hold = 1};
-	pthread_t pump;
-
-	start(true);
-	export_to(&s, WEIR_MS(1));
-	pump = begin_thread(pump_once, NULL);
-	WITHIN_MS(10000, GET(s.inside) == 1);
-	assert_int_equal(weir_shutdown(WEIR_MS(30)), WEIR_ETIMEOUT);
-	assert_int_equal(GET(s.closed), 0);
-	SET(s.hold, 0u);
-	end_thread(pump);
-	assert_int_equal(GET(s.closed), 1);
-	assert_int_equal(weir__exporters_count(), 0);
-}
-
-/* ---- fork ---- */
-
-static struct sink shared;
-static void child_exports_its_own(void)
-{
-	shared = (struct sink){.result = WEIR_OK};
-	weir_counter_add(&counter, 2);
-	assert_int_equal(weir_after_fork(), WEIR_OK);
-	assert_int_equal(weir_flush(WEIR_S(20)), WEIR_OK);
-	assert_int_equal(shared.calls, 1);
-	assert_int_equal(shared.count, 2);
-	stop();
-	assert_int_equal(shared.closed, 1);
-}
-
-static void child_exports_nothing(void)
-{
-	uint32_t calls = shared.calls;
-
-	weir_counter_add(&counter, 2);
-	sleep_ms(20);
-	assert_int_equal(shared.calls, calls);
-}
-
-ALONE(a_child_exports_once_it_says_so)
-{
-	start(true);
-	export_to(&shared, WEIR_S(3600));
-	weir_counter_add(&counter, 40);
-	assert_int_equal(weir_flush(WEIR_S(20)), WEIR_OK);
-	in_child(child_exports_nothing);
-	in_child(child_exports_its_own);
-	assert_int_equal(shared.calls, 1);
-	assert_int_equal(shared.count, 40);
-	stop();
-	assert_int_equal(shared.closed, 1);
-}
-
-static void child_amid_an_export(void)
-{
-	SET(shared.hold, 0u);
-	assert_int_equal(weir_after_fork(), WEIR_OK);
-	assert_int_equal(weir_flush(WEIR_S(20)), WEIR_OK); /* nobody here is at it */
-	stop();
-	assert_int_equal(shared.closed, 1);
-}
-
-ALONE(a_child_forked_amid_an_export_waits_for_nobody)
-{
-	pthread_t pump;
-
-	start(true);
-	shared.hold = 1;
-	export_to(&shared, WEIR_MS(1));
-	pump = begin_thread(pump_once, NULL);
-	WITHIN_MS(10000, GET(shared.inside) == 1);
-	in_child(child_amid_an_export);
-	SET(shared.hold, 0u);
-	end_thread(pump);
-	stop();
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_cannot_be_made_is_refused_and_closed),
 	cmocka_unit_test(there_is_room_for_sixty_four),
 	cmocka_unit_test(it_is_called_at_its_interval_whatever_the_tick),
 	cmocka_unit_test(it_is_not_called_before_its_interval_is_over),
 	cmocka_unit_test(the_interval_is_the_variables_where_none_is_given),
+	cmocka_unit_test(a_turns_time_is_the_variables_and_no_longer_than_its_interval),
 	cmocka_unit_test(an_interval_without_end_is_at_flush_only),
 	cmocka_unit_test(pumped_it_is_called_when_it_is_due),
 	cmocka_unit_test(flush_sends_what_is_recorded_by_then),
@@ -552,11 +336,5 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(destroy_flushes_then_closes_where_weir_was_never_started),
 	cmocka_unit_test(destroy_waits_no_longer_than_asked_and_is_finished_later),
 	cmocka_unit_test(destroy_sends_what_came_during_an_export),
-	cmocka_unit_test(shutdown_closes_all_once_and_handles_are_void),
-	cmocka_unit_test(one_that_is_stuck_holds_up_shutdown_no_longer_than_asked),
-	cmocka_unit_test(pumped_one_that_another_thread_is_at_is_waited_for),
-	cmocka_unit_test(pumped_one_that_is_stuck_at_shutdown_is_closed_when_it_comes_back),
-	cmocka_unit_test(a_child_exports_once_it_says_so),
-	cmocka_unit_test(a_child_forked_amid_an_export_waits_for_nobody),
 };
 ALONE_MAIN(tests)

@@ -346,6 +346,86 @@ ALONE(order_among_propagators_does_not_matter)
 	}
 }
 
+/* Who asked for debugging asked those too that are called: by either form, from children, and where no decision of ours says no. */
+ALONE(debug_goes_on)
+{
+	struct weir_sampling never = {.size = sizeof never, .sampler = WEIR_SAMPLER_NEVER, .ignore_parent = true};
+	struct weir_ctx child;
+
+	with_propagators("tracecontext,b3,b3multi");
+	BEGIN(H("b3", B3_TRACE "-" B3_SPAN "-d"));
+	assert_true(is_trace(B3_TRACE) && is_sampled(&ctx));
+	assert_string_equal(sent_value(&ctx, "b3"), B3_TRACE "-" B3_SPAN "-d");
+	assert_string_equal(sent_value(&ctx, "X-B3-Flags"), "1");
+	assert_null(sent_value(&ctx, "X-B3-Sampled")); /* one implies the other */
+	assert_string_equal(sent_value(&ctx, "traceparent"), "00-" B3_TRACE "-" B3_SPAN "-01"); /* nobody says that it is random */
+	weir_ctx_begin_child(&child, &ctx);
+	assert_string_equal(sent_value(&child, "b3"), B3_TRACE "-" B3_SPAN "-d");
+	BEGIN(H("X-B3-Flags", "1"), H("X-B3-TraceId", B3_TRACE), H("X-B3-SpanId", B3_SPAN), H("X-B3-Sampled", "0"));
+	assert_true(is_trace(B3_TRACE) && is_sampled(&ctx));
+	assert_string_equal(sent_value(&ctx, "b3"), B3_TRACE "-" B3_SPAN "-d");
+	BEGIN(H("X-B3-Flags", "1"), H("b3", B3_TRACE "-" B3_SPAN "-1")); /* the one header stands before the several */
+	assert_string_equal(sent_value(&ctx, "b3"), B3_TRACE "-" B3_SPAN "-1");
+	BEGIN(H("b3", B3_TRACE "-" B3_SPAN "-d"), H("traceparent", VALID)); /* and traceparent before both */
+	assert_true(is_trace(TRACE));
+	assert_string_equal(sent_value(&ctx, "X-B3-Sampled"), "1");
+	assert_null(sent_value(&ctx, "X-B3-Flags"));
+	BEGIN(H("X-B3-Flags", "1"), H("traceparent", "junk"));
+	is_new();
+	assert_null(sent_value(&ctx, "X-B3-Flags"));
+	BEGIN(H("b3", "d")); /* without ids nobody is asked */
+	is_new();
+	assert_null(sent_value(&ctx, "X-B3-Flags"));
+	BEGIN(H("X-B3-Flags", "1"));
+	is_new();
+	assert_null(sent_value(&ctx, "X-B3-Flags"));
+	assert_int_equal(weir_sampling_set(&never), WEIR_OK);
+	BEGIN(H("b3", B3_TRACE "-" B3_SPAN "-d"));
+	assert_string_equal(sent_value(&ctx, "b3"), B3_TRACE "-" B3_SPAN "-0");
+	assert_null(sent_value(&ctx, "X-B3-Flags"));
+}
+
+/* Each by itself: only what it stands for is read, and only that is sent; of the others' headers none is even malformed. */
+ALONE(a_propagator_reads_and_sends_its_own_headers_alone)
+{
+	static const struct {
+		const char *list, *trace, *sent; /* trace NULL: a new one */
+	} each[] = {
+		{"tracecontext", TRACE, "traceparent tracestate "},
+		{"baggage", NULL, "baggage "},
+		{"b3", OTHER, "b3 "},
+		{"b3multi", OTHER, "X-B3-TraceId X-B3-SpanId X-B3-Sampled "},
+		{"none", NULL, ""},
+	};
+	static char buffer[256];
+	struct weir_ctx_options o = {.size = sizeof o, .buffer = buffer, .buffer_size = sizeof buffer};
+
+	for (size_t i = 0; i < COUNT(each); i++) {
+		char names[200] = "";
+		const struct sent *s;
+
+		with_propagators(each[i].list);
+		for (int junk = 1; junk >= 0; junk--) {
+			weir_ctx_begin_opts(&ctx, &o);
+			weir_ctx_add_header(&ctx, weir_str_of("traceparent"), weir_str_of(junk && i != 0 ? "junk" : VALID));
+			weir_ctx_add_header(&ctx, weir_str_of("tracestate"), weir_str_of(junk && i != 0 ? "junk" : "a=1"));
+			weir_ctx_add_header(&ctx, weir_str_of("baggage"), weir_str_of("k=v"));
+			weir_ctx_add_header(&ctx, weir_str_of("b3"), weir_str_of(junk && i != 2 && i != 3 ? "junk" : OTHER "-" B3_SPAN "-1"));
+			if (each[i].trace == NULL)
+				is_new();
+			else
+				assert_true(is_trace(each[i].trace));
+		}
+		s = send_of(&ctx);
+		for (size_t n = 0; n < s->count; n++)
+			snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", s->name[n]);
+		assert_string_equal(names, each[i].sent);
+		assert_int_equal(weir_ctx_get_baggage(&ctx, "k", NULL, 0), i == 1 ? 1 : WEIR_ENOTFOUND);
+		assert_int_equal(status_now().headers_malformed, 0);
+		assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_OK);
+	}
+}
+
 /* ---- the request id ---- */
 
 ALONE(a_valid_request_id_is_recorded_and_never_trusted)
@@ -472,6 +552,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(b3_single_comes_in),
 	cmocka_unit_test(b3_multi_comes_in),
 	cmocka_unit_test(order_among_propagators_does_not_matter),
+	cmocka_unit_test(debug_goes_on),
+	cmocka_unit_test(a_propagator_reads_and_sends_its_own_headers_alone),
 	cmocka_unit_test(a_valid_request_id_is_recorded_and_never_trusted),
 	cmocka_unit_test(the_request_ids_name_is_configurable),
 	cmocka_unit_test(ten_thousand_headers),

@@ -40,7 +40,8 @@ ALONE(one_thread_gives_none_twice)
 	for (int i = 0; i < N; i++) {
 		uint8_t id[16];
 
-		weir__trace_id_make(local, id);
+		weir__trace_id_draw(local, id);
+		weir__trace_id_mix(id, 0);
 		assert_false(weir__is_zero(id, 8));
 		memcpy(ids[i], id + 8, 8);
 	}
@@ -58,7 +59,8 @@ ALONE(bits_are_even)
 	for (int i = 0; i < N; i++) {
 		uint8_t id[16];
 
-		weir__trace_id_make(local, id);
+		weir__trace_id_draw(local, id);
+		weir__trace_id_mix(id, 0);
 		for (int bit = 0; bit < 128; bit++)
 			ones[bit] += id[bit / 8] >> (bit % 8) & 1u;
 	}

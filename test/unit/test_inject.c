@@ -251,6 +251,25 @@ ALONE(baggage_is_read_set_and_removed)
 	assert_int_equal(weir_ctx_get_baggage(&ctx, "k5", value, sizeof value), 1); /* as it was */
 }
 
+/* All values of the header, in their order and any case; a bad member costs itself alone. */
+ALONE(several_baggage_headers_are_one)
+{
+	char value[8];
+
+	begin_buffered(TRACEPARENT, NULL, "a=1;p=q,b=2");
+	weir_ctx_add_header(&ctx, weir_str_of("BAGGAGE"), weir_str_of(" c = 3 , bad"));
+	weir_ctx_add_header(&ctx, weir_str_of("host"), weir_str_of("x=y"));
+	weir_ctx_add_header(&ctx, weir_str_of("Baggage"), weir_str_of(""));
+	weir_ctx_add_header(&ctx, weir_str_of("baggage"), weir_str_of("d=%C3%A4,b=5"));
+	assert_string_equal(sent_value(&ctx, "baggage"), "a=1;p=q,b=2,c=3,d=%C3%A4,b=5");
+	assert_int_equal(weir_ctx_get_baggage(&ctx, "d", value, sizeof value), 2);
+	assert_string_equal(value, "\xc3\xa4");
+	assert_int_equal(weir_ctx_get_baggage(&ctx, "b", value, sizeof value), 1);
+	assert_string_equal(value, "5");
+	weir_ctx_end(&ctx);
+	assert_int_equal(status_now().baggage_dropped, 1);
+}
+
 ALONE(baggage_without_a_buffer_is_counted)
 {
 	struct weir_header headers[] = {header("traceparent", TRACEPARENT), header("baggage", "a=1,b=2"), header("Baggage", "c=3")};
@@ -328,6 +347,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(log_lines),
 	cmocka_unit_test(ids_as_hex),
 	cmocka_unit_test(baggage_is_read_set_and_removed),
+	cmocka_unit_test(several_baggage_headers_are_one),
 	cmocka_unit_test(baggage_without_a_buffer_is_counted),
 	cmocka_unit_test(baggage_becomes_attributes_by_allow_list_only),
 	cmocka_unit_test(tracestate_is_read_set_and_removed),

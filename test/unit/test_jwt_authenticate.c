@@ -163,6 +163,68 @@ ALONE(contexts)
 	weir_jwt_verifier_destroy(verifier);
 }
 
+WEIR_COUNTER(elsewhere, "elsewhere_total", "Counted by another thread.", WEIR_CLAIM("tenant"));
+
+static void *go_on(void *arg)
+{
+	knows(arg);
+	weir_counter_add_ctx(&elsewhere, 3, (struct weir_ctx *)arg);
+	return NULL;
+}
+
+/* A context goes to another thread with all that it knows, also while the cache is emptied and another token stands in its slot. */
+ALONE(another_thread_goes_on)
+{
+	char *token;
+	struct weir_ctx ctx;
+	pthread_t thread;
+
+	begin();
+	token = shop_token(",\"sub\":\"joe\",\"plan\":\"gold\",\"email\":\"joe@acme\",\"org\":{\"tenant\":\"acme\"}");
+	weir_ctx_begin(&ctx, NULL, 0);
+	assert_int_equal(weir_ctx_authenticate(&ctx, verifier, weir_str_of(token)), WEIR_JWT_OK);
+	memset(token, 'x', strlen(token)); /* nothing points to the host's header */
+	weir_jwt_verifier_flush(verifier);
+	assert_int_equal(pthread_create(&thread, NULL, go_on, &ctx), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(counted("elsewhere_total", "acme"), 3);
+	weir_ctx_end(&ctx);
+	free(token);
+}
+
+static void gather(void *arg, struct weir_str name, struct weir_str value)
+{
+	snprintf((char *)arg + strlen(arg), 2000 - strlen(arg), "%.*s: %.*s\n", (int)name.len, name.ptr, (int)value.len, value.ptr);
+}
+
+/* Claims do not leave the process: not in baggage, not in any other header, neither to whom we call nor to who asked. */
+ALONE(claims_stay_here)
+{
+	const struct weir_header headers[] = {{STR("traceparent"), STR("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
+	                                      {STR("baggage"), STR("theirs=1")}};
+	static const char *const words[] = {"joe", "acme", "gold", "https://id", "ok", "tenant"};
+	char *token, out[2000] = "";
+	struct weir_ctx ctx, child;
+
+	begin();
+	token = shop_token(",\"sub\":\"joe\",\"plan\":\"gold\",\"email\":\"joe@acme\",\"org\":{\"tenant\":\"acme\"}");
+	weir_ctx_begin(&ctx, headers, 2);
+	assert_int_equal(weir_ctx_authenticate(&ctx, verifier, weir_str_of(token)), WEIR_JWT_OK);
+	knows(&ctx);
+	weir_ctx_begin_child(&child, &ctx);
+	weir_ctx_inject(&ctx, gather, out);
+	weir_ctx_inject(&child, gather, out);
+	weir_ctx_inject_response(&ctx, gather, out);
+	assert_non_null(strstr(out, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-"));
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (strstr(out, words[i]) != NULL)
+			fail_msg("%s leaves: %s", words[i], out);
+	assert_null(memmem(out, sizeof out, token + 7, 20));
+	weir_ctx_end(&child);
+	weir_ctx_end(&ctx);
+	free(token);
+}
+
 ALONE(refused)
 {
 	struct weir_ctx ctx, fresh;
@@ -187,6 +249,58 @@ ALONE(refused)
 	weir_ctx_end(&fresh);
 	weir_ctx_end(&ctx);
 	free(token);
+}
+
+WEIR_COUNTER(by_result, "by_result_total", "Requests by who asked, and how it went.", WEIR_CLAIM("tenant"), WEIR_CLAIM("auth"));
+
+static uint64_t asked_by(const char *tenant, const char *auth)
+{
+	const struct weir_str values[] = {weir_str_of(tenant), weir_str_of(auth)};
+	struct weir_snapshot *snapshot;
+	struct weir_series series;
+	uint64_t n = 0;
+
+	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
+	if (weir_snapshot_find(snapshot, "by_result_total", values, 2, &series))
+		n = series.count;
+	weir_snapshot_destroy(snapshot);
+	return n;
+}
+
+/* Who is let in and who is not is measured, with the reason; each reason is a value of its own, and none is "other". */
+ALONE(reasons_are_measured)
+{
+	const struct {
+		char *header;
+		const char *tenant, *auth;
+		enum weir_jwt_result refuse;
+	} rows[] = {
+	    {shop_token(",\"org\":{\"tenant\":\"acme\"}"), "acme", "ok", WEIR_JWT_NONE},
+	    {shop_token(",\"org\":{\"tenant\":\"acme\"}"), "acme", "forbidden", WEIR_JWT_FORBIDDEN},
+	    {shop_token(",\"org\":{\"tenant\":\"acme\"}"), "acme", "header_missing", WEIR_JWT_HEADER_MISSING},
+	    {shop_token(""), "anonymous", "ok", WEIR_JWT_NONE},
+	    {shop_token_by(&shop_key, "k1", -5, ",\"org\":{\"tenant\":\"acme\"}"), "anonymous", "expired", WEIR_JWT_NONE},
+	    {shop_token_by(&shop_old_key, "k1", 5, ",\"org\":{\"tenant\":\"acme\"}"), "anonymous", "bad_signature", WEIR_JWT_NONE},
+	    {shop_token_by(&shop_key, "k7", 5, ""), "anonymous", "unknown_key", WEIR_JWT_NONE},
+	    {strdup("Basic x"), "anonymous", "missing", WEIR_JWT_NONE},
+	    {strdup("Bearer x"), "anonymous", "malformed", WEIR_JWT_NONE},
+	};
+	struct weir_ctx ctx;
+
+	begin();
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		weir_ctx_begin(&ctx, NULL, 0);
+		weir_ctx_authenticate(&ctx, verifier, weir_str_of(rows[i].header));
+		if (rows[i].refuse != WEIR_JWT_NONE)
+			weir_ctx_refuse(&ctx, rows[i].refuse);
+		weir_counter_add_ctx(&by_result, i + 1, &ctx);
+		weir_ctx_end(&ctx);
+	}
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (asked_by(rows[i].tenant, rows[i].auth) != i + 1)
+			fail_msg("%s, %s: %llu", rows[i].tenant, rows[i].auth, (unsigned long long)asked_by(rows[i].tenant, rows[i].auth));
+		free(rows[i].header);
+	}
 }
 
 /* What has no room in a context is counted, the rest is there. */
@@ -313,7 +427,10 @@ ALONE(first_requests_at_once)
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(headers),
                                           cmocka_unit_test(contexts),
+                                          cmocka_unit_test(another_thread_goes_on),
+                                          cmocka_unit_test(claims_stay_here),
                                           cmocka_unit_test(refused),
+                                          cmocka_unit_test(reasons_are_measured),
                                           cmocka_unit_test(no_room),
                                           cmocka_unit_test(expires_in_the_cache),
                                           cmocka_unit_test(failures_are_not_cached),

@@ -81,7 +81,10 @@ static void numbers(void **state)
 	    {"{\"exp\":1800000000,\"nbf\":1700000001}", WEIR_JWT_NOT_YET_VALID},
 	    {"{\"exp\":1800000000,\"nbf\":\"1\"}", WEIR_JWT_CLAIM},
 	    {"{\"exp\":1800000000,\"nbf\":-1}", WEIR_JWT_CLAIM},
-	    {"{\"exp\":1800000000,\"iat\":1900000000}", WEIR_JWT_OK}, /* says nothing without a maximum age */
+	    {"{\"exp\":1800000000,\"iat\":1700000001}", WEIR_JWT_NOT_YET_VALID}, /* without a maximum age too */
+	    {"{\"exp\":1800000000,\"iat\":1700000000}", WEIR_JWT_OK},
+	    {"{\"exp\":1800000000,\"iat\":0}", WEIR_JWT_OK},
+	    {"{\"exp\":1800000000,\"nbf\":1600000000,\"iat\":1900000000}", WEIR_JWT_NOT_YET_VALID},
 	    {"{\"exp\":1800000000,\"iat\":\"now\"}", WEIR_JWT_CLAIM},
 	    {"{\"exp\":1,\"nbf\":1900000000}", WEIR_JWT_EXPIRED},
 	};

@@ -3,6 +3,7 @@
 #include "verifier.h"
 
 #include <weir/abi/private.h>
+#include <weir/metric.h>
 
 #include "alone.h"
 
@@ -165,6 +166,19 @@ ALONE(sizes)
 	o.max_bytes--;
 	assert_int_equal(verify_with(&o, token + 7), WEIR_JWT_TOO_LARGE);
 	free(token);
+	o.max_bytes = 0; /* 16 KiB: on either side of it, as near as base64 comes */
+	for (size_t n = 12000, len = 0, before = 0; len <= 16384; n++, before = len) {
+		snprintf(more, 20000, ",\"x\":\"%0*d\"", (int)n, 1);
+		token = shop_token(more);
+		len = strlen(token + 7);
+		if (len > 16384) {
+			assert_in_range(before, 16382, 16384);
+			assert_in_range(len, 16385, 16386);
+		}
+		if (len > 16380)
+			assert_int_equal(verify_with(&o, token + 7), len <= 16384 ? WEIR_JWT_OK : WEIR_JWT_TOO_LARGE);
+		free(token);
+	}
 	free(more);
 }
 
@@ -191,6 +205,51 @@ ALONE(payloads)
 			fail_msg("payload %zu, %s", i, rows[i].payload);
 		free(token);
 	}
+}
+
+static uint64_t lookups(const char *outcome)
+{
+	static const char *const labels[] = {"outcome", NULL};
+	const struct weir_counter *counter;
+
+	assert_int_equal(weir_counter_create(&counter, "weir_jwt_cache_lookups_total",
+	                                     "Tokens that were looked for among those verified before.", labels, NULL), WEIR_OK);
+	return weir_counter_series_read(weir_counter_with(counter, outcome));
+}
+
+/* Asked for none there is none; of as many slots as are asked for more are kept than of fewer. */
+ALONE(cache)
+{
+	struct weir_jwks *keys = shop_keys();
+	struct weir_jwt_options o = {.size = sizeof o, .keys = keys, .no_cache = true};
+	static char *token[64];
+	struct weir_jwt_verifier *verifier;
+	uint64_t hits[2];
+
+	for (size_t n = 0; n < COUNT(token); n++) {
+		char more[32];
+
+		snprintf(more, sizeof more, ",\"n\":%zu", n);
+		token[n] = shop_token(more);
+	}
+	assert_int_equal(weir_jwt_verifier_new(&verifier, &o), WEIR_OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(weir_jwt_verify(verifier, weir_str_of(token[0] + 7)), WEIR_JWT_OK);
+	assert_int_equal(lookups("hit") + lookups("miss"), 0);
+	weir_jwt_verifier_destroy(verifier);
+	o.no_cache = false;
+	for (int large = 0; large < 2; large++) {
+		o.cache_slots = large ? 1024 : 4;
+		hits[large] = lookups("hit");
+		assert_int_equal(weir_jwt_verifier_new(&verifier, &o), WEIR_OK);
+		for (size_t i = 0; i < 2 * COUNT(token); i++)
+			assert_int_equal(weir_jwt_verify(verifier, weir_str_of(token[i % COUNT(token)] + 7)), WEIR_JWT_OK);
+		hits[large] = lookups("hit") - hits[large];
+		weir_jwt_verifier_destroy(verifier);
+	}
+	assert_in_range(hits[0], 0, 4);
+	assert_in_range(hits[1], COUNT(token) - 4, COUNT(token)); /* some may have fallen five into one set of four */
+	weir_jwks_destroy(keys);
 }
 
 /* A host that goes on without a verifier refuses everybody. */
@@ -227,5 +286,5 @@ ALONE(disabled)
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(options), cmocka_unit_test(sixteen),  cmocka_unit_test(types),
                                           cmocka_unit_test(sizes),   cmocka_unit_test(payloads), cmocka_unit_test(disabled),
-                                          cmocka_unit_test(none)};
+                                          cmocka_unit_test(none),    cmocka_unit_test(cache)};
 ALONE_MAIN(tests)

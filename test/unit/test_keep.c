@@ -277,6 +277,31 @@ ALONE(all_failed_and_room_for_few)
 	assert_int_equal(kept + weir__tallied(WEIR__SPANS_EVICTED), all);
 }
 
+static uint64_t resident_bytes(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	fclose(f);
+	return pages * 4096;
+}
+
+/* A flood of requests of which nothing is decided yet: the memory is what was given for it, and a quarter more for who is in it. */
+ALONE(a_flood_takes_no_more_than_was_given)
+{
+	uint64_t before = resident_bytes();
+
+	start(WEIR_MIB(4));
+	for (uint64_t trace = 0; trace < 100000; trace++)
+		put(trace, 0, (uint32_t)(trace % 500));
+	assert_true(weir__tallied(WEIR__SPANS_EVICTED) > 50000);
+	assert_in_range(weir__keep_bytes(), WEIR_MIB(4), WEIR_MIB(5));
+	if (!SANITIZED)
+		assert_true(resident_bytes() - before < WEIR_MIB(6));
+}
+
 /* However many requests that are dropped come between the verdict and the spans that other threads hand over later. */
 ALONE(a_kept_trace_is_remembered_for_long)
 {
@@ -333,7 +358,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_request_of_a_trace_has_its_own_verdict),
 	cmocka_unit_test(many_requests_of_one_trace),
 	cmocka_unit_test(kept_and_evicted_are_all),
-	cmocka_unit_test(all_failed_and_room_for_few),
+	cmocka_unit_test(all_failed_and_room_for_few), cmocka_unit_test(a_flood_takes_no_more_than_was_given),
 	cmocka_unit_test(a_kept_trace_is_remembered_for_long),
 	cmocka_unit_test(the_logs_end_costs_nothing_more),
 	cmocka_unit_test(a_child_begins_empty),

@@ -1,26 +1,6 @@
-/* Unit: src/lifecycle.c: begin, end and what is between, each as often and in whatever order; options by every rule. */
-#define _GNU_SOURCE
-#include "pipeline.h"
-#include "registry.h"
-#include "shard.h"
-
-#include <weir/abi/private.h>
-#include <weir/snapshot.h>
-
-#include "alone.h"
-
-WEIR_COUNTER(counter, "life_counter_total", "Counted at any time.");
-WEIR_COUNTER(counters, "life_counters_total", "Counted by label.", "a");
-WEIR_GAUGE(gauge, "life_gauge", "Set at any time.");
-WEIR_HISTOGRAM(histogram, WEIR_LATENCY, "life_histogram_seconds", "Recorded at any time.");
-
-static struct weir_options quiet(void)
-{
-	struct weir_options o = {.size = sizeof o, .log = say_to_test, .no_process = true};
-
-	return o;
-}
-
+/* Unit: src/lifecycle.c: begin, end and what is between, each as often and in whatever order; options by every rule.
+ * test_lifecycle_fork.c has threads that attach, and children. */
+#include "test_lifecycle.h"
 
 /* ---- names ---- */
 
@@ -350,6 +330,66 @@ ALONE(shutdown_stops_who_asked_for_it_and_tells_its_result)
 	assert_false(weir_private_on_shutdown(NULL));
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static int start_error, was_started;
+static int start_within(uint64_t timeout_ns)
+{
+	struct weir_private_thread *thread = (struct weir_private_thread *)1;
+
+	(void)timeout_ns;
+	was_started = weir_private_started();
+	start_error = weir_private_thread_start(&thread, "weir-test", nothing, NULL);
+	assert_null(thread);
+	return WEIR_OK;
+}
+
+static bool in_a_child; /* whose own shutdown forks no other */
+static void begin_anew(void)
+{
+	struct weir_options o = quiet();
+
+	in_a_child = true;
+	o.no_thread = false;
+	assert_int_equal(weir_init(&o), WEIR_OK); /* and its first thread */
+	assert_true(weir_private_started());
+	assert_int_equal(weir_shutdown(WEIR_S(5)), WEIR_OK);
+}
+
+static int fork_within(uint64_t timeout_ns)
+{
+	(void)timeout_ns;
+	if (!TSAN && !in_a_child)
+		in_child(begin_anew);
+	return WEIR_OK;
+}
+
+/* Once what others have is stopped they start nothing anew; the next init may, and a child that was forked amid it. */
+ALONE(no_thread_is_started_while_shutdown_stops_them)
+{
+	struct weir_private_thread *thread;
+	struct weir_options o = quiet();
+
+	assert_true(weir_private_on_shutdown(start_within));
+	assert_true(weir_private_on_shutdown(fork_within));
+	o.no_thread = false;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_init(&o), WEIR_OK);
+		assert_int_equal(weir_private_thread_start(&thread, "weir-test", nothing, NULL), WEIR_OK);
+		assert_true(weir_private_thread_join(thread, WEIR_S(10)));
+		start_error = WEIR_OK;
+		was_started = 1;
+		assert_int_equal(weir_shutdown(WEIR_S(20)), WEIR_OK);
+		assert_int_equal(start_error, WEIR_EINVAL);
+		assert_false(was_started);
+	}
+	assert_int_equal(weir_private_thread_start(&thread, "weir-test", nothing, NULL), WEIR_OK);
+	assert_true(weir_private_thread_join(thread, WEIR_S(10)));
+}
+
 static char stop_order[16];
 #define STOP(letter)                                                                                                   \
 	static int stop_##letter(uint64_t timeout_ns)                                                                  \
@@ -438,104 +478,6 @@ ALONE(a_status_is_as_long_as_its_reader_knows_it)
 		assert_int_equal(room.beyond[i], 0xaa);
 }
 
-/* ---- attaching ---- */
-
-static void *attached(void *arg)
-{
-	uint64_t segment;
-
-	(void)arg;
-	errno = EDOM;
-	assert_int_equal(weir_thread_attach(), WEIR_OK);
-	assert_int_equal(errno, EDOM);
-	for (uint32_t block = 1; block < weir__blocks_count(); block++)
-		assert_non_null(weir_tls_v1[block]);
-	assert_null(weir_tls_v1[0]);
-	segment = status_now().segment_bytes;
-	weir_counter_add(&counter, 1);
-	weir_gauge_set(&gauge, 1);
-	weir_histogram_record(&histogram, 1);
-	weir_counter_add_with(&counters, 1, "known");
-	assert_int_equal(status_now().segment_bytes, segment); /* there was nothing left to open */
-	assert_int_equal(weir_thread_attach(), WEIR_OK);
-	return NULL;
-}
-
-ALONE(attaching_opens_all_that_is_there)
-{
-	weir_counter_with(&counters, "known");
-	attached(NULL);
-	in_thread(attached, NULL);
-	assert_int_equal(weir_counter_read(&counter), 2);
-}
-
-/* ---- fork ---- */
-
-static void child_begins_again(void)
-{
-	struct weir_options o = quiet();
-
-	assert_false(weir_private_started());
-	assert_int_equal(weir_private_generation(), 2);
-	assert_int_equal(weir_flush(0), WEIR_EINVAL);
-	assert_int_equal(weir_shutdown(0), WEIR_OK);
-	assert_int_equal(threads_named("weir"), 0);
-	weir_counter_add(&counter, 5);
-	assert_int_equal(weir_after_fork(), WEIR_OK);
-	assert_int_equal(weir_after_fork(), WEIR_OK);
-	assert_true(weir_private_started());
-	WITHIN_MS(5000, threads_named("weir") == 1);
-	weir_counter_add(&counter, 5);
-	assert_int_equal(weir_counter_read(&counter), 10);
-	assert_int_equal(weir_flush(WEIR_S(10)), WEIR_OK);
-	assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
-	assert_int_equal(weir_init(&o), WEIR_OK);
-	assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
-}
-
-static void child_inits(void)
-{
-	struct weir_options o = quiet();
-
-	o.no_thread = true; /* also by options of its own */
-	assert_int_equal(weir_init(&o), WEIR_OK);
-	assert_true(weir_private_pumped());
-	assert_int_equal(threads_named("weir"), 0);
-}
-
-ALONE(a_child_begins_again_when_it_says_so)
-{
-	struct weir_options o = quiet();
-
-	assert_int_equal(weir_init(&o), WEIR_OK);
-	WITHIN_MS(5000, threads_named("weir") ==
-	                    1); /* it is past what a sanitizer allocates for it, under a lock of its own */
-	weir_counter_add(&counter, 7);
-	assert_int_equal(weir_after_fork(), WEIR_OK); /* in the parent: nothing to do */
-	assert_int_equal(weir_private_generation(), 1);
-	if (!TSAN)
-		in_child(child_begins_again);
-	in_child(child_inits);
-	assert_true(weir_private_started());
-	assert_int_equal(weir_counter_read(&counter), 7);
-	assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
-}
-
-static void child_of_the_ended(void)
-{
-	assert_int_equal(weir_after_fork(), WEIR_EINVAL);
-}
-
-ALONE(a_child_of_who_was_shut_down_has_nothing_to_begin)
-{
-	struct weir_options o = quiet();
-
-	in_child(child_of_the_ended); /* never started */
-	assert_int_equal(weir_init(&o), WEIR_OK);
-	assert_int_equal(weir_shutdown(WEIR_S(10)), WEIR_OK);
-	in_child(child_of_the_ended);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(errors_have_names_and_texts),
 	cmocka_unit_test(the_version_is_the_headers),
@@ -550,11 +492,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_threads_may_begin_and_end_it),
 	cmocka_unit_test(what_was_refused_before_is_told_at_init),
 	cmocka_unit_test(shutdown_stops_who_asked_for_it_and_tells_its_result),
+	cmocka_unit_test(no_thread_is_started_while_shutdown_stops_them),
 	cmocka_unit_test(shutdown_stops_eight_in_their_order_and_tells_the_first_error),
 	cmocka_unit_test(options_of_spans_are_within_bounds),
 	cmocka_unit_test(a_status_is_as_long_as_its_reader_knows_it),
-	cmocka_unit_test(attaching_opens_all_that_is_there),
-	cmocka_unit_test(a_child_begins_again_when_it_says_so),
-	cmocka_unit_test(a_child_of_who_was_shut_down_has_nothing_to_begin),
 };
 ALONE_MAIN(tests)

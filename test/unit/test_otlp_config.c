@@ -82,6 +82,126 @@ ALONE(environment)
 	weir__otlp_config_free(&c);
 }
 
+/* Each variable, empty: as if there were none; and a signal's own, empty, leaves the general one. */
+ALONE(empty_is_unset)
+{
+	static const char *const signals[] = {"", "TRACES_", "METRICS_"};
+	static const char *const what[] = {"ENDPOINT", "HEADERS", "COMPRESSION", "TIMEOUT", "PROTOCOL", "CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"};
+	struct weir__otlp_config c;
+
+	begin();
+	for (size_t s = 0; s < COUNT(signals); s++)
+		for (size_t w = 0; w < COUNT(what); w++) {
+			char name[80];
+
+			snprintf(name, sizeof name, "OTEL_EXPORTER_OTLP_%s%s", signals[s], what[w]);
+			set(name, "");
+		}
+	set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "");
+	set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "");
+	set("OTEL_TRACES_EXPORTER", "");
+	set("OTEL_METRICS_EXPORTER", "");
+	set("OTEL_SDK_DISABLED", "");
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	for (int s = 0; s < WEIR__OTLP_SIGNALS; s++) {
+		assert_true(c.target[s].on && !c.target[s].gzip && c.target[s].timeout_ns == WEIR_S(10) && c.target[s].headers.count == 0);
+		assert_true(c.target[s].ca_file == NULL && c.target[s].cert_file == NULL && c.target[s].key_file == NULL);
+	}
+	assert_string_equal(c.target[WEIR__OTLP_TRACES].url, "http://localhost:4318/v1/traces");
+	assert_true(c.temporality == WEIR_OTLP_CUMULATIVE && heard[0] == '\0');
+	weir__otlp_config_free(&c);
+	set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://base");
+	set("OTEL_EXPORTER_OTLP_HEADERS", "a=1");
+	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+	set("OTEL_EXPORTER_OTLP_TIMEOUT", "3");
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	assert_string_equal(c.target[WEIR__OTLP_TRACES].url, "http://base/v1/traces");
+	assert_string_equal(c.target[WEIR__OTLP_METRICS].url, "http://base/v1/metrics");
+	for (int s = 0; s < WEIR__OTLP_SIGNALS; s++)
+		assert_true(c.target[s].headers.count == 1 && c.target[s].gzip && c.target[s].timeout_ns == WEIR_MS(3));
+	weir__otlp_config_free(&c);
+}
+
+/* A file that looks like both of a PEM's kinds, so that each variable may name one. */
+static const char *pem(char file[])
+{
+	static const char text[] = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
+	int fd = mkstemp(file);
+
+	assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+	close(fd);
+	return file;
+}
+
+static void check_files(const struct weir__otlp_target *t, const char *ca, const char *cert, const char *key)
+{
+	assert_string_equal(t->ca_file, ca);
+	assert_string_equal(t->cert_file, cert);
+	assert_string_equal(t->key_file, key);
+}
+
+/* Each of the three, the general one and each signal's own. */
+ALONE(files_of_the_environment)
+{
+	char general[] = "/tmp/weir-otlp-config-XXXXXX", own[] = "/tmp/weir-otlp-config-XXXXXX";
+	struct weir__otlp_config c;
+
+	begin();
+	set("OTEL_EXPORTER_OTLP_CERTIFICATE", pem(general));
+	set("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", general);
+	set("OTEL_EXPORTER_OTLP_CLIENT_KEY", general);
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	check_files(&c.target[WEIR__OTLP_TRACES], general, general, general);
+	check_files(&c.target[WEIR__OTLP_METRICS], general, general, general);
+	weir__otlp_config_free(&c);
+	set("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", pem(own));
+	set("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", own);
+	set("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", own);
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	check_files(&c.target[WEIR__OTLP_TRACES], own, general, general);
+	check_files(&c.target[WEIR__OTLP_METRICS], general, own, own);
+	weir__otlp_config_free(&c);
+	set("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", own);
+	set("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", own);
+	set("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", own);
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	check_files(&c.target[WEIR__OTLP_TRACES], own, own, own);
+	check_files(&c.target[WEIR__OTLP_METRICS], own, own, own);
+	weir__otlp_config_free(&c);
+	set("OTEL_EXPORTER_OTLP_CLIENT_KEY", ""); /* metrics have their own */
+	set("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "");
+	assert_true(read_config(&c, NULL) == WEIR_EIO && strstr(heard, "come together") != NULL);
+	set("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/nowhere/own.key");
+	assert_true(read_config(&c, NULL) == WEIR_EIO && strstr(heard, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY") != NULL);
+	unlink(general);
+	unlink(own);
+}
+
+/* What one signal says of itself is not the other's: each variable in the form that `environment` does not have. */
+ALONE(each_signals_own)
+{
+	struct weir__otlp_config c;
+
+	begin();
+	set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://own:9/as/it/is");
+	set("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1,b=2");
+	set("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "gzip");
+	set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "7");
+	set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"); /* the signals' own go before */
+	set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
+	set("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf");
+	assert_true(read_config(&c, NULL) == WEIR_OK);
+	assert_string_equal(c.target[WEIR__OTLP_TRACES].url, "http://localhost:4318/v1/traces");
+	assert_string_equal(c.target[WEIR__OTLP_METRICS].url, "http://own:9/as/it/is");
+	assert_true(c.target[WEIR__OTLP_TRACES].headers.count == 2 && c.target[WEIR__OTLP_METRICS].headers.count == 0);
+	assert_true(!c.target[WEIR__OTLP_TRACES].gzip && c.target[WEIR__OTLP_METRICS].gzip);
+	assert_true(c.target[WEIR__OTLP_TRACES].timeout_ns == WEIR_MS(7) && c.target[WEIR__OTLP_METRICS].timeout_ns == WEIR_S(10));
+	assert_string_equal(heard, "");
+	weir__otlp_config_free(&c);
+	set("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json");
+	assert_true(read_config(&c, NULL) == WEIR_EUNSUPPORTED && strstr(heard, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL") != NULL);
+}
+
 ALONE(options_win)
 {
 	static const char *const headers[] = {"x", "1", NULL};
@@ -199,6 +319,9 @@ ALONE(errors)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(defaults),
 	cmocka_unit_test(environment),
+	cmocka_unit_test(empty_is_unset),
+	cmocka_unit_test(files_of_the_environment),
+	cmocka_unit_test(each_signals_own),
 	cmocka_unit_test(options_win),
 	cmocka_unit_test(words_and_numbers_that_are_wrong),
 	cmocka_unit_test(which_signals),

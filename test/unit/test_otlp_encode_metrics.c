@@ -134,6 +134,65 @@ static void deltas_add_up(void **state)
 	weir__otlp_delta_free(delta);
 }
 
+/* Past the cap: one point more, which has nothing but the mark; cumulative and as deltas all adds up, and nothing twice. */
+static void past_the_cap(void **state)
+{
+	enum { CAP = 3, VALUES = 10 };
+	static const char *const labels[] = {"who", NULL};
+	const struct weir_instrument_options o = {.size = sizeof o, .max_series = CAP};
+	struct weir__otlp_delta *delta = weir__otlp_delta_new(WEIR_OTLP_DELTA);
+	const struct weir_counter *capped;
+
+	(void)state;
+	assert_int_equal(weir_counter_create(&capped, "test.capped", "Capped.", labels, &o), WEIR_OK);
+	for (int round = 1; round <= 4; round++) {
+		bool as_delta = round % 2 == 0;
+		struct weir__otlp_bytes b = {0};
+		struct weir_snapshot *snapshot;
+		struct weir__otlp_metrics m;
+		const Metric *metric;
+		size_t count, marked = 0;
+		int64_t sum = 0;
+		Request *r;
+
+		for (int i = 0; i < VALUES; i++) {
+			char who[16];
+
+			snprintf(who, sizeof who, "%d", i);
+			weir_counter_add_with(capped, 10, who);
+		}
+		assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
+		weir__otlp_metrics_begin(&m, snapshot, as_delta ? delta : NULL);
+		assert_int_equal(weir__otlp_metrics_next(&m, &b, SIZE_MAX, &count), WEIR_OK);
+		r = unpack(b.start, weir__otlp_used(&b));
+		metric = find(r, "test.capped");
+		assert_int_equal(metric->sum->n_data_points, CAP + 1);
+		for (size_t i = 0; i < CAP + 1; i++) {
+			const Weir__Otlp__NumberDataPoint *p = metric->sum->data_points[i];
+			int64_t rounds = as_delta ? 2 : round; /* since the delta before */
+
+			assert_int_equal(p->n_attributes, 1);
+			sum += p->as_int;
+			if (strcmp(p->attributes[0]->key, "otel.metric.overflow") == 0) {
+				marked++;
+				assert_true(p->attributes[0]->value->bool_value);
+				assert_int_equal(p->as_int, (VALUES - CAP) * 10 * rounds);
+			} else {
+				assert_string_equal(p->attributes[0]->key, "who");
+				assert_int_equal(p->as_int, 10 * rounds);
+			}
+		}
+		assert_int_equal(marked, 1);
+		assert_int_equal(sum, VALUES * 10 * (as_delta ? 2 : round));
+		if (as_delta)
+			weir__otlp_delta_commit(delta);
+		weir__otlp__export_metrics_service_request__free_unpacked(r, NULL);
+		weir__otlp_bytes_free(&b);
+		weir_snapshot_destroy(snapshot);
+	}
+	weir__otlp_delta_free(delta);
+}
+
 static struct weir__otlp_bytes written;
 static int collect(void *arg, const void *bytes, size_t len)
 {
@@ -175,6 +234,7 @@ int main(void)
 	    cmocka_unit_test(whole_or_in_pieces),
 	    cmocka_unit_test(deltas_add_up),
 	    cmocka_unit_test(by_a_callback),
+	    cmocka_unit_test(past_the_cap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,90 +1,9 @@
 /* Unit: src/retire.c: a place that is given up: who still has it records as "other", what its series held is counted as retired,
- * once, and the next text begins at zero; whatever threads, signals, snapshots and forked children do meanwhile. */
-#define _GNU_SOURCE
-#include "retire.h"
+ * once, and the next text begins at zero; whatever threads, signals, snapshots and forked children do meanwhile.
+ * test_retire_outside.c has who reads the segment, and all at once. */
+#include "test_retire.h"
 
-#include "claim.h"
-#include "exemplar.h"
-#include "pages.h"
-#include "segment.h"
-
-#include "../integration/segment_reader.h"
-
-#include <weir/abi/private.h>
-#include <weir/weir.h>
-
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-
-#include "alone.h"
-
-WEIR_COUNTER(requests, "requests_total", "Requests.", "method", WEIR_CLAIM("tenant"));
-WEIR_COUNTER(both, "both_total", "By two.", WEIR_CLAIM("tenant"), WEIR_CLAIM("plan"));
-WEIR_HISTOGRAM(body, WEIR_BUCKETS(WEIR_BYTES, WEIR_BOUNDS(10, 100)), "body_bytes", "Sizes.", WEIR_CLAIM("tenant"));
-
-static int tenant, plan;
-static void start(void)
-{
-	struct weir_options options = {.size = sizeof options, .no_thread = true, .no_process = true};
-
-	assert_int_equal(weir_init(&options), WEIR_OK); /* weir's own metrics are there; nobody ticks but who pumps */
-	tenant = weir_private_tag_define(&(struct weir_private_tag){"tenant", "tenant", NULL, "anonymous"});
-	plan = weir_private_tag_define(&(struct weir_private_tag){"plan", "plan", NULL, NULL});
-}
-
-static uint64_t tag(struct weir_ctx *ctx, int which, const char *text)
-{
-	uint64_t place = weir_private_place_take(which, weir_str_of(text));
-
-	weir_private_ctx_tag(ctx, which, weir_str_of(text), place);
-	return place;
-}
-
-static uint64_t begin(struct weir_ctx *ctx, const char *who)
-{
-	weir_ctx_begin(ctx, NULL, 0);
-	weir_private_ctx_tags_begin(ctx, 1, 0);
-	return tag(ctx, tenant, who);
-}
-
-/* Values joined by |. Nothing stands twice. False: there is none. */
-static bool find(const struct weir_snapshot *snapshot, const char *name, const char *values, struct weir_series *found)
-{
-	struct weir_family f;
-	struct weir_series s;
-	bool is = false;
-
-	for (weir_family_begin(&f, snapshot); weir_family_next(&f);)
-		for (weir_series_begin(&s, &f); strcmp(f.name, name) == 0 && weir_series_next(&s);) {
-			char text[600] = "";
-
-			for (size_t k = 0; k < f.labels_count && s.values != NULL; k++)
-				snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", k != 0 ? "|" : "", s.values[k].ptr);
-			if (s.overflow || strcmp(text, values) != 0)
-				continue;
-			assert_false(is);
-			*found = s;
-			is = true;
-		}
-	return is;
-}
-
-static uint64_t value_of(const char *name, const char *values)
-{
-	struct weir_snapshot *snapshot;
-	struct weir_series s;
-	uint64_t value = UINT64_MAX;
-
-	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
-	if (find(snapshot, name, values, &s))
-		value = s.count;
-	weir_snapshot_destroy(snapshot);
-	return value;
-}
+/* ---- turns ---- */
 
 ALONE(what_it_held_is_retired)
 {
@@ -293,6 +212,16 @@ static int take_spans(void *arg, struct weir_batch *batch, uint64_t timeout_ns)
 }
 
 /* whether an exporter is there to the end: with none, what was pushed stays in the rings */
+static int64_t wall_jumped_s;
+int clock_gettime(clockid_t which, struct timespec *t) /* this program is its own wall clock */
+{
+	int error = (int)syscall(SYS_clock_gettime, which, t);
+
+	if (which == CLOCK_REALTIME)
+		t->tv_sec += wall_jumped_s;
+	return error;
+}
+
 static void exemplars_go(bool drained)
 {
 	struct weir_exporter_options o = {.size = sizeof o, .name = "test", .spans = take_spans};
@@ -322,6 +251,7 @@ static void exemplars_go(bool drained)
 	weir__places_retire();
 	if (!drained)
 		assert_int_equal(weir_exporter_new(&exporter, &o), WEIR_OK);
+	wall_jumped_s = -3600; /* what comes later is later, whatever the wall clock says */
 	begin(&ctx, "globex");
 	weir_histogram_record_ctx(&body, 50, &ctx); /* not sampled yet */
 	last_exemplar("globex", &count);
@@ -500,6 +430,77 @@ ALONE(who_died_amid_a_record_is_not_waited_for)
 	assert_int_equal(value_of("weir_series_retired_total", "requests_total"), 1);
 }
 
+static sigjmp_buf back;
+static void leave_by_a_jump(int signal)
+{
+	(void)signal;
+	siglongjmp(back, 1);
+}
+
+/* Records until the signal comes amid one; false: it never did. */
+static bool left_amid(void)
+{
+	signal(SIGALRM, leave_by_a_jump);
+	for (volatile int tries = 0; tries < 20000; tries++) {
+		if (sigsetjmp(back, 1) == 0) {
+			ualarm(20 + (unsigned)tries % 300u, 0);
+			for (;;)
+				weir_counter_add_ctx(&requests, 1, &shared, "GET");
+		}
+		ualarm(0, 0);
+		if ((weir__local()->inside & 1) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Who lives on, and left a record by a long jump or in a vfork child that died, is not waited for without end. Counted. */
+static void an_end_without_end(bool by_a_child)
+{
+	uint64_t place, lost;
+
+	start();
+	weir__retire_wait_ns = WEIR_MS(300);
+	place = begin(&shared, "acme");
+	weir_counter_add_ctx(&requests, 1, &shared, "GET");
+	if (by_a_child) {
+		pid_t pid = vfork();
+
+		if (pid == 0) {
+			weir__store_relaxed(&weir__local()->inside, weir__local()->inside + 1);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	} else if (!left_amid()) {
+		alone_skip("no signal came amid a record");
+	}
+	assert_int_equal(weir__local()->inside & 1, 1);
+	lost = status_now().dropped_reentry;
+	assert_true(weir_private_place_give_up(place, 0));
+	weir__places_retire();
+	assert_true(weir__places_leave()); /* it may be that it goes on */
+	assert_int_equal(status_now().dropped_reentry, lost);
+	sleep_ms(310);
+	weir__places_retire();
+	assert_false(weir__places_leave());
+	assert_int_equal(status_now().dropped_reentry, lost + 1);
+	place = begin(&shared, "globex"); /* and it records on */
+	weir_counter_add_ctx(&requests, 2, &shared, "GET");
+	assert_int_equal(value_of("requests_total", "GET|globex"), 2);
+}
+
+ALONE(a_record_that_was_left_by_a_jump_is_not_waited_for_without_end)
+{
+	an_end_without_end(false);
+}
+
+ALONE(a_record_that_died_with_a_vfork_child_is_not_waited_for_without_end)
+{
+	if (TSAN)
+		alone_skip("the thread sanitizer makes a fork of a vfork");
+	an_end_without_end(true);
+}
+
 /* ---- memory ---- */
 
 ALONE(changes_leave_memory_flat)
@@ -531,316 +532,6 @@ ALONE(changes_leave_memory_flat)
 	assert_int_equal(value_of("weir_series_retired_total", "requests_total"), 100000);
 }
 
-/* ---- who reads the segment ---- */
-
-static void open_segment(struct reader *reader)
-{
-	assert_true(reader_open(reader, weir__segment_header(), weir__segment_header()->total_bytes));
-}
-
-struct look {
-	char text[600];
-};
-static void show(void *arg, const struct reader_series *s)
-{
-	struct look *l = arg;
-
-	if (s->name_len == 14 && memcmp(s->name, "requests_total", 14) == 0)
-		snprintf(l->text + strlen(l->text), sizeof l->text - strlen(l->text), "%s %llu;", s->labels, (unsigned long long)s->value);
-}
-
-static const char *seen_outside(void)
-{
-	static struct look look;
-	struct reader reader;
-
-	open_segment(&reader);
-	look.text[0] = '\0';
-	reader_sums(&reader, 1000, show, &look);
-	return look.text;
-}
-
-ALONE(readers_outside_see_the_turns)
-{
-	struct weir_ctx ctx;
-	uint64_t place;
-
-	start();
-	place = begin(&ctx, "acme & sons");
-	weir_counter_add_ctx(&requests, 5, &ctx, "GET");
-	assert_string_equal(seen_outside(), "GET|acme & sons 5;");
-	assert_true(weir_private_place_give_up(place, 0));
-	weir_counter_add_ctx(&requests, 1, &ctx, "GET");
-	assert_string_equal(seen_outside(), "GET|acme & sons 5;GET|other 1;");
-	weir__places_retire();
-	assert_string_equal(seen_outside(), "GET|other 1;");
-	begin(&ctx, "globex");
-	assert_string_equal(seen_outside(), "GET|other 1;");
-	weir_counter_add_ctx(&requests, 2, &ctx, "GET");
-	assert_string_equal(seen_outside(), "GET|globex 2;GET|other 1;");
-}
-
-static void look_in_child(void)
-{
-	struct weir_ctx ctx;
-	uint64_t place = begin(&ctx, "acme");
-
-	weir_counter_add_ctx(&requests, 3, &ctx, "GET");
-	assert_string_equal(seen_outside(), "GET|acme 3;");
-	assert_true(weir_private_place_give_up(place, 0));
-	weir__places_retire();
-	begin(&ctx, "globex");
-	weir_counter_add_ctx(&requests, 4, &ctx, "GET");
-	assert_string_equal(seen_outside(), "GET|globex 4;");
-	assert_int_equal(value_of("weir_series_retired_total", "requests_total"), 3);
-}
-
-ALONE(a_forked_childs_turns_are_its_own)
-{
-	struct weir_ctx ctx;
-
-	start();
-	begin(&ctx, "acme");
-	weir_counter_add_ctx(&requests, 5, &ctx, "GET");
-	in_child(look_in_child);
-	assert_string_equal(seen_outside(), "GET|acme 5;");
-	assert_int_equal(value_of("requests_total", "GET|acme"), 5);
-}
-
-/* ---- all at once ---- */
-
-enum { THREADS = 8, TENANTS = 24, LIVE = 6 };
-static const uint64_t weight = 1000003; /* of the n-th tenant: weight + n: what is another's is no multiple of it */
-static struct {
-	uint64_t token[TENANTS]; /* 0: has none */
-	uint64_t offered[TENANTS];
-	uint64_t total;
-	uint32_t stop;
-	uint32_t records;
-} world;
-
-static void name_of(char out[32], unsigned n)
-{
-	snprintf(out, 32, "tenant-%u%.*s", n, (int)(n % 9), "xxxxxxxxx");
-}
-
-static void *record_all(void *arg)
-{
-	uint32_t random = (uint32_t)(uintptr_t)&arg;
-	uint64_t total = 0;
-
-	while (__atomic_load_n(&world.stop, __ATOMIC_RELAXED) == 0) {
-		struct weir_ctx ctx;
-		unsigned n;
-		char who[32];
-
-		random = random * 1664525u + 1013904223u;
-		n = random >> 16 & 31;
-		weir_ctx_begin(&ctx, NULL, 0);
-		weir_private_ctx_tags_begin(&ctx, 1, 0);
-		if (n < TENANTS) {
-			name_of(who, n);
-			weir_private_ctx_tag(&ctx, tenant, weir_str_of(who), __atomic_load_n(&world.token[n], __ATOMIC_ACQUIRE));
-		}
-		for (int k = 0; k < 20; k++) {
-			uint64_t w = n < TENANTS ? weight + n : 1;
-
-			if (n < TENANTS)
-				__atomic_fetch_add(&world.offered[n], w, __ATOMIC_SEQ_CST);
-			weir_counter_add_ctx(&requests, w, &ctx, k % 2 != 0 ? "GET" : "PUT");
-			weir_histogram_record_ctx(&body, n, &ctx);
-			total += w;
-			__atomic_fetch_add(&world.records, 1, __ATOMIC_RELAXED);
-		}
-		weir_ctx_end(&ctx);
-	}
-	__atomic_fetch_add(&world.total, total, __ATOMIC_SEQ_CST);
-	return NULL;
-}
-
-/* Every text's values are its own. The sum of all, with what is retired. */
-static uint64_t check(const struct weir_snapshot *snapshot)
-{
-	struct weir_family f;
-	struct weir_series s;
-	uint64_t sum = 0, value;
-
-	for (weir_family_begin(&f, snapshot); weir_family_next(&f);)
-		for (weir_series_begin(&s, &f); weir_series_next(&s);) {
-			unsigned n;
-			char who[32];
-
-			if (strcmp(f.name, "weir_series_retired_total") == 0 && strcmp(s.values[0].ptr, "requests_total") == 0)
-				sum += s.count;
-			if (strcmp(f.name, "body_bytes") == 0 && sscanf(s.values[0].ptr, "tenant-%u", &n) == 1 && s.count != 0 &&
-			    s.buckets[n <= 10 ? 0 : 1] != s.count)
-				fail_msg("%s has others' sizes", s.values[0].ptr);
-			if (strcmp(f.name, "requests_total") != 0)
-				continue;
-			sum += s.count;
-			if (sscanf(s.values[1].ptr, "tenant-%u", &n) != 1) {
-				assert_true(strcmp(s.values[1].ptr, "other") == 0 || strcmp(s.values[1].ptr, "anonymous") == 0);
-				continue;
-			}
-			name_of(who, n);
-			assert_string_equal(s.values[1].ptr, who);
-			value = s.count;
-			if (value % (weight + n) != 0)
-				fail_msg("%s has %llu, which is others'", who, (unsigned long long)value);
-			assert_true(value <= __atomic_load_n(&world.offered[n], __ATOMIC_SEQ_CST));
-		}
-	return sum;
-}
-
-static void check_outside(void *arg, const struct reader_series *s)
-{
-	uint64_t *count = arg;
-	unsigned n;
-
-	if (s->name_len != 14 || memcmp(s->name, "requests_total", 14) != 0 || sscanf(s->labels + 4, "tenant-%u", &n) != 1)
-		return;
-	(*count)++;
-	if (n >= TENANTS || s->value % (weight + n) != 0)
-		fail_msg("outside %s has %llu, which is others'", s->labels, (unsigned long long)s->value);
-}
-
-/* As another process would read it. Its loads are in no order with the writer's that the thread sanitizer knows. */
-static void *read_outside(void *arg)
-{
-	uint64_t *count = arg;
-
-	while (!TSAN && __atomic_load_n(&world.stop, __ATOMIC_RELAXED) == 0) {
-		struct reader reader;
-
-		open_segment(&reader);
-		reader_sums(&reader, 1000, check_outside, count);
-		usleep(1000); /* it is not what is measured */
-	}
-	return NULL;
-}
-
-static void *snapshots(void *arg)
-{
-	struct weir_snapshot *kept[8] = {NULL};
-	uint64_t sums[8] = {0}, last = 0;
-
-	(void)arg;
-	for (unsigned n = 0; __atomic_load_n(&world.stop, __ATOMIC_RELAXED) == 0; n++) {
-		struct weir_snapshot **at = &kept[n % 8];
-
-		if (*at != NULL) { /* it says what it said */
-			assert_int_equal(check(*at), sums[n % 8]);
-			weir_snapshot_destroy(*at);
-		}
-		assert_int_equal(weir_snapshot_new(at), WEIR_OK);
-		sums[n % 8] = check(*at);
-		usleep(500);
-		assert_true(sums[n % 8] >= last); /* nothing is lost between two */
-		last = sums[n % 8];
-	}
-	for (unsigned n = 0; n < 8; n++)
-		weir_snapshot_destroy(kept[n]);
-	return NULL;
-}
-
-static void one_change(uint32_t random)
-{
-	unsigned n = random % TENANTS;
-	uint64_t token = __atomic_load_n(&world.token[n], __ATOMIC_ACQUIRE);
-	char who[32];
-
-	name_of(who, n);
-	if (token != 0 && (random >> 8) % 3 != 0) {
-		__atomic_store_n(&world.token[n], (random >> 12) % 2 != 0 ? 0 : token, __ATOMIC_RELEASE); /* some keep what is no longer */
-		assert_true(weir_private_place_give_up(token, (random >> 16) % 4 == 0 ? WEIR_MS(1) : 0));
-	} else {
-		__atomic_store_n(&world.token[n], weir_private_place_take(tenant, weir_str_of(who)), __ATOMIC_RELEASE);
-	}
-	weir__places_retire();
-	for (int k = 0; random % 4 == 0 && k < 20 && weir__places_leave(); k++) {
-		usleep(100);
-		weir__places_retire();
-	}
-}
-
-static uint64_t grand_total(void)
-{
-	struct weir_snapshot *snapshot;
-	uint64_t sum;
-
-	assert_int_equal(weir_snapshot_new(&snapshot), WEIR_OK);
-	sum = check(snapshot);
-	weir_snapshot_destroy(snapshot);
-	return sum;
-}
-
-static void in_the_child(void)
-{
-	uint64_t wanted = 0;
-
-	memset(world.offered, 0, sizeof world.offered);
-	for (uint32_t k = 0, random = 7; k < 1000; k++) {
-		struct weir_ctx ctx;
-		unsigned n;
-		char who[32];
-
-		random = random * 1664525u + 1013904223u;
-		n = random >> 16 & 15;
-		name_of(who, n);
-		weir_ctx_begin(&ctx, NULL, 0);
-		weir_private_ctx_tags_begin(&ctx, 1, 0);
-		weir_private_ctx_tag(&ctx, tenant, weir_str_of(who), world.token[n]);
-		world.offered[n] += weight + n;
-		weir_counter_add_ctx(&requests, weight + n, &ctx, "GET");
-		wanted += weight + n;
-		one_change(random);
-	}
-	for (int k = 0; k < 100 && weir__places_leave(); k++) {
-		weir__places_retire();
-		usleep(1000);
-	}
-	assert_false(weir__places_leave());
-	assert_int_equal(grand_total(), wanted);
-}
-
-ALONE(the_grand_total_is_exact_whatever_happens)
-{
-	pthread_t threads[THREADS], watcher, outside;
-	uint64_t seen = 0;
-	const uint32_t changes = SANITIZED ? 1000 : 3000;
-	const uint64_t until = now_ns() + WEIR_S(6); /* on a machine that is busy fewer do */
-	uint32_t random = 1;
-
-	start();
-	for (int t = 0; t < THREADS; t++)
-		threads[t] = begin_thread(record_all, NULL);
-	WITHIN_MS(10000, __atomic_load_n(&world.records, __ATOMIC_RELAXED) > 0); /* there is a segment */
-	watcher = begin_thread(snapshots, NULL);
-	outside = begin_thread(read_outside, &seen);
-	for (uint32_t k = 0; k < changes && (k < changes / 4 || now_ns() < until); k++) {
-		random = random * 1664525u + 1013904223u;
-		one_change(random >> 4);
-		if (!TSAN && k % (changes / 3) == changes / 8)
-			in_child(in_the_child);
-	}
-	WITHIN_MS(30000, __atomic_load_n(&world.records, __ATOMIC_RELAXED) > 20000);
-	__atomic_store_n(&world.stop, 1u, __ATOMIC_RELAXED);
-	for (int t = 0; t < THREADS; t++)
-		end_thread(threads[t]);
-	end_thread(watcher);
-	end_thread(outside);
-	assert_true(TSAN || seen > 0);
-	assert_int_equal(grand_total(), world.total);
-	for (int k = 0; k < 1000 && weir__places_leave(); k++) {
-		weir__places_retire();
-		usleep(1000);
-	}
-	assert_false(weir__places_leave());
-	assert_int_equal(grand_total(), world.total);
-	assert_true(value_of("weir_series_retired_total", "requests_total") > 100 * weight);
-	assert_int_equal(status_now().dropped_records, 0);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_it_held_is_retired),
 	cmocka_unit_test(the_last_value_is_shown_for_a_while),
@@ -853,10 +544,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(exemplars_that_nobody_took_go_too),
 	cmocka_unit_test(without_membarrier_places_stay),
 	cmocka_unit_test(at_memorys_end_it_is_dropped_and_counted),
-	cmocka_unit_test(who_is_amid_a_record_is_waited_for), cmocka_unit_test(who_died_amid_a_record_is_not_waited_for),
+	cmocka_unit_test(who_is_amid_a_record_is_waited_for),
+	cmocka_unit_test(who_died_amid_a_record_is_not_waited_for),
+	cmocka_unit_test(a_record_that_was_left_by_a_jump_is_not_waited_for_without_end),
+	cmocka_unit_test(a_record_that_died_with_a_vfork_child_is_not_waited_for_without_end),
 	cmocka_unit_test(changes_leave_memory_flat),
-	cmocka_unit_test(readers_outside_see_the_turns),
-	cmocka_unit_test(a_forked_childs_turns_are_its_own),
-	cmocka_unit_test(the_grand_total_is_exact_whatever_happens),
 };
 ALONE_MAIN(tests)

@@ -71,6 +71,32 @@ ALONE(always_never_and_parents)
 	assert_true(roots());
 }
 
+/* What goes out: the decision is ours, that the id is random the caller's word; other bits are nobody's. */
+ALONE(of_the_callers_flags_random_stays_whatever_is_decided)
+{
+	static const struct {
+		const char *in, *refused, *taken;
+	} flags[] = {{"00", "00", "01"}, {"01", "00", "01"}, {"02", "02", "03"}, {"03", "02", "03"}, {"ff", "02", "03"}, {"fc", "00", "01"}};
+
+	witness(NULL);
+	for (int take = 0; take < 2; take++) {
+		SET(.sampler = take != 0 ? WEIR_SAMPLER_ALWAYS : WEIR_SAMPLER_NEVER, .ignore_parent = true);
+		for (size_t i = 0; i < COUNT(flags); i++) {
+			char came[64], wanted[64];
+			struct weir_span span;
+
+			snprintf(came, sizeof came, "00-" TRACE "-" PARENT "-%s", flags[i].in);
+			snprintf(wanted, sizeof wanted, "-%s", take != 0 ? flags[i].taken : flags[i].refused);
+			begin_with(&ctx, came, NULL);
+			weir_span_begin(&span, &ctx, WEIR_SERVER, "span");
+			assert_memory_equal(sent_value(&ctx, "traceparent"), "00-" TRACE "-", 36);
+			assert_string_equal(sent_value(&ctx, "traceparent") + 52, wanted);
+			weir_span_end(&span);
+			weir_ctx_end(&ctx);
+		}
+	}
+}
+
 ALONE(nobody_takes_spans_nobody_samples)
 {
 	assert_false(roots()); /* weir is not started */
@@ -429,6 +455,7 @@ ALONE(a_setting_may_change_at_any_time)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(always_never_and_parents),
+	cmocka_unit_test(of_the_callers_flags_random_stays_whatever_is_decided),
 	cmocka_unit_test(nobody_takes_spans_nobody_samples),
 	cmocka_unit_test(disabled_is_as_unsampled),
 	cmocka_unit_test(a_ratio_is_met),

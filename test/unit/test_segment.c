@@ -1,88 +1,9 @@
 /* Unit: src/segment.c: the homes, the header, pages, strings and records, as a reader of the mapping finds them. What
- * is published of real series is read by a program of its own in test/integration. */
-#define _GNU_SOURCE
-#include "segment.h"
-#include "port.h"
-#include "registry.h"
+ * is published of real series is read by a program of its own in test/integration.
+ * test_segment_refused.c has what is refused. */
+#include "test_segment.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-
-#include "alone.h"
-
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010
-#endif
-
-static struct weir__guard inside;
-static void enter(void)
-{
-	assert_true(weir__enter(&inside));
-}
-
-static void leave(void)
-{
-	weir__leave(&inside);
-}
-
-/* Where the memfd is mapped, by what the kernel says; NULL where there is none. */
-static unsigned char *mapped(uint64_t *bytes)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	uintptr_t first = 0, last = 0;
-	char line[512];
-
-	assert_non_null(file);
-	while (fgets(line, sizeof line, file) != NULL)
-		if (strstr(line, "/memfd:weir") != NULL) {
-			unsigned long from, to;
-
-			assert_int_equal(sscanf(line, "%lx-%lx", &from, &to), 2);
-			first = first == 0 ? from : first;
-			last = to;
-		}
-	fclose(file);
-	if (bytes != NULL)
-		*bytes = last - first;
-	return (unsigned char *)first;
-}
-
-static struct weir_segment_header *header(void)
-{
-	return (struct weir_segment_header *)(void *)mapped(NULL);
-}
-
-static const struct weir_segment_entry *entry_of(uint32_t page)
-{
-	const struct weir_segment_header *h = header();
-
-	assert_int_equal(h->areas[0].type, WEIR_PAGE_DIRECTORY);
-	assert_true(page < h->areas[0].count);
-	return (const struct weir_segment_entry *)(const void *)(mapped(NULL) + h->areas[0].offset +
-	                                                       page * h->areas[0].entry_bytes);
-}
-
-/* The descriptor of it, and how many there are. */
-static int descriptor(int *found)
-{
-	char path[64], target[128];
-
-	*found = -1;
-	for (int fd = 0; fd < 256; fd++) {
-		ssize_t len;
-
-		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-		len = readlink(path, target, sizeof target - 1);
-		if (len <= 0)
-			continue;
-		target[len] = '\0';
-		if (strncmp(target, "/memfd:weir", 11) == 0)
-			*found = fd;
-	}
-	return *found;
-}
+/* ---- what lies in it ---- */
 
 ALONE(before_first_use_there_is_none)
 {
@@ -437,105 +358,6 @@ ALONE(a_child_has_none_and_its_stores_stay_its_own)
 	assert_int_equal(header()->pid, getpid());
 }
 
-static void lower(int what, rlim_t to)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit((__rlimit_resource_t)what, &limit), 0);
-	limit.rlim_cur = to;
-	assert_int_equal(setrlimit((__rlimit_resource_t)what, &limit), 0);
-}
-
-ALONE(without_a_memfd_it_is_private_and_says_so)
-{
-	uint32_t page;
-	char *at;
-
-	lower(RLIMIT_NOFILE, 0);
-	enter();
-	at = weir__segment_page(&page);
-	leave();
-	lower(RLIMIT_NOFILE, 64);
-	assert_non_null(at);
-	memset(at, 1, 4096);
-	assert_string_equal(weir__segment_home(), "private: memfd_create was refused");
-	assert_null(mapped(NULL));
-	assert_true(weir__segment_bytes() >= 4096);
-}
-
-ALONE(a_limit_on_files_makes_it_smaller)
-{
-	lower(RLIMIT_FSIZE, 9 << 20); /* past it a file's growth raises SIGXFSZ, which would end this */
-	enter();
-	assert_true(weir__segment_open());
-	leave();
-	assert_string_equal(weir__segment_home(), "memfd");
-	assert_int_equal(header()->total_bytes, 8 << 20);
-}
-
-ALONE(where_no_file_has_room_it_is_private)
-{
-	uint32_t page;
-	char *at;
-
-	lower(RLIMIT_FSIZE, 0);
-	enter();
-	at = weir__segment_page(&page);
-	leave();
-	assert_non_null(at);
-	memset(at, 1, 4096);
-	assert_int_equal(strncmp(weir__segment_home(), "private: ", 9), 0);
-}
-
-static rlim_t address_space(void)
-{
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%lu", &pages), 1);
-	fclose(file);
-	return pages * 4096;
-}
-
-/* It takes no more than an eighth: the rest is the host's. */
-ALONE(a_limit_on_address_space_makes_it_smaller)
-{
-	rlim_t limit = address_space() + (40 << 20);
-	uint32_t page;
-
-	if (SANITIZED)
-		alone_skip("a sanitizer needs address space without limit");
-	lower(RLIMIT_AS, limit);
-	enter();
-	assert_non_null(weir__segment_page(&page));
-	leave();
-	lower(RLIMIT_AS, RLIM_INFINITY);
-	assert_string_equal(weir__segment_home(), "memfd");
-	assert_in_range(header()->total_bytes, limit / 16, limit / 8);
-}
-
-ALONE(without_any_memory_there_is_none_and_no_crash)
-{
-	uint32_t page;
-	int fd;
-
-	if (SANITIZED)
-		alone_skip("a sanitizer needs address space without limit");
-	weir__generation();
-	lower(RLIMIT_AS, 0);
-	enter();
-	assert_false(weir__segment_open());
-	assert_null(weir__segment_page(&page));
-	assert_int_equal(weir__segment_string("x", 1), 0);
-	assert_string_equal(weir__segment_home(), "none yet");
-	lower(RLIMIT_AS, RLIM_INFINITY);
-	assert_int_equal(descriptor(&fd), -1); /* nothing is left behind */
-	WITHIN_MS(5000, weir__segment_open()); /* asked for again after a while */
-	leave();
-	assert_string_equal(weir__segment_home(), "memfd");
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(before_first_use_there_is_none),
 	cmocka_unit_test(its_header_says_what_it_is),
@@ -551,10 +373,5 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(records_stand_one_after_the_other),
 	cmocka_unit_test(a_tick_is_told_to_readers),
 	cmocka_unit_test(a_child_has_none_and_its_stores_stay_its_own),
-	cmocka_unit_test(without_a_memfd_it_is_private_and_says_so),
-	cmocka_unit_test(a_limit_on_files_makes_it_smaller),
-	cmocka_unit_test(where_no_file_has_room_it_is_private),
-	cmocka_unit_test(a_limit_on_address_space_makes_it_smaller),
-	cmocka_unit_test(without_any_memory_there_is_none_and_no_crash),
 };
 ALONE_MAIN(tests)

@@ -1,58 +1,15 @@
 /* Unit: src/spans.c: what threads hand over comes out of the queue in order, to each taker; what is offered again is the same;
  * what finds no room, and what a taker lost, is counted once: ended is exported and waiting and dropped, to the unit. */
-#define _GNU_SOURCE
+#include "test_spans.h"
+
 #include "atomic.h"
 #include "exemplar.h"
-#include "ids.h"
-#include "ring.h"
-#include "spans.h"
 #include "tally.h"
-
-#include <weir/exporter.h>
-
-#include "alone.h"
-
-enum { QUEUE = 100, BATCH = 16 };
-
-static void configure(uint64_t pool_bytes, uint32_t queue, uint32_t batch)
-{
-	weir__spans_configure(&(struct weir__spans_options){pool_bytes, queue, batch, WEIR_S(5), WEIR_S(30)});
-}
-
-static uint32_t join(void)
-{
-	uint32_t taker = UINT32_MAX;
-
-	assert_int_equal(weir__spans_join(&taker), WEIR_OK);
-	return taker;
-}
-
-/* One root span, whose kind of name is its number. */
-static void end_one(uint64_t number)
-{
-	struct weir_ctx ctx;
-	struct weir_span span;
-	char name[24];
-
-	snprintf(name, sizeof name, "%llu", (unsigned long long)number);
-	weir_ctx_begin(&ctx, NULL, 0);
-	weir_span_begin(&span, &ctx, WEIR_INTERNAL, name);
-	weir_span_end(&span);
-	weir_ctx_end(&ctx);
-}
 
 static void end_many(uint64_t from, uint64_t count)
 {
 	for (uint64_t n = from; n < from + count; n++)
 		end_one(n);
-}
-
-static uint64_t number_of(struct weir_str name)
-{
-	char text[24] = "";
-
-	memcpy(text, name.ptr, name.len < sizeof text ? name.len : 0);
-	return strtoull(text, NULL, 10);
 }
 
 /* Takes all there is, and each is the next one. */

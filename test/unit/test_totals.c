@@ -31,7 +31,9 @@ static struct weir_segment_block *index_of(uint32_t block)
 
 static uint32_t type_of(uint32_t page)
 {
-	return ((struct weir_segment_entry *)(void *)((uint8_t *)weir__segment_header() + WEIR_SEGMENT_PAGE))[page].type;
+	const struct weir_segment_header *h = weir__segment_header();
+
+	return ((const struct weir_segment_entry *)(const void *)((const uint8_t *)h + h->areas[0].offset))[page].type;
 }
 
 static void *add_two(void *arg)

@@ -148,10 +148,11 @@ WEIR_INLINE_ bool weir_cell_add_(uint32_t cell, uint64_t n)
 	return true;
 }
 
-/* Levels (gauges) live in blocks that all threads share: a plain atomic store, a locked add. */
+/* Levels (gauges) live in blocks that all threads share: a plain atomic store, a locked add. Who moves the cells takes such a
+ * block out of the table for a moment (release; no order is needed: the block stays where it is), so it is looked up each time. */
 WEIR_INLINE_ bool weir_cell_level_(uint32_t cell, uint64_t bits, bool set)
 {
-	uint64_t *block = weir_tls_v1[cell >> 9];
+	uint64_t *block = __atomic_load_n(&weir_tls_v1[cell >> 9], __ATOMIC_RELAXED);
 
 	if (__builtin_expect(block == NULL, 0))
 		return false;

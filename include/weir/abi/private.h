@@ -8,7 +8,7 @@
 WEIR_BEGIN_DECLS_
 
 /* A polite thread: all signals blocked, a descriptor table of its own (so that closefrom by the host leaves it alone), a
- * name. run begins under that. 0, or WEIR_ENOMEM. The handle is joined by weir_private_thread_join with a deadline:
+ * name. run begins under that. 0, or WEIR_ENOMEM; WEIR_EINVAL while weir_shutdown stops the others. The handle is joined by weir_private_thread_join with a deadline:
  * true: it ended within timeout_ns and is joined; false: it is left to itself (detached). Either way the handle is void. */
 struct weir_private_thread;
 WEIR_API int weir_private_thread_start(struct weir_private_thread **thread, const char *name, void (*run)(void *), void *arg);
@@ -27,11 +27,32 @@ WEIR_API void weir_private_log(enum weir_log_level level, const char *format, ..
  * is harmless; false: eight others are there. */
 WEIR_API bool weir_private_on_shutdown(int (*stop)(uint64_t timeout_ns));
 WEIR_API bool weir_private_disabled(void); /* OTEL_SDK_DISABLED, as weir_init read it: starts succeed, and start nothing */
-WEIR_API bool weir_private_started(void); /* between weir_init and weir_shutdown */
+WEIR_API bool weir_private_started(void); /* between weir_init and weir_shutdown, which it is false within once that stops the others */
 WEIR_API bool weir_private_pumped(void);  /* started with no_thread */
 /* Counts up each time that this process turns out to be a forked child. */
 WEIR_API uint32_t weir_private_generation(void);
 WEIR_API uint64_t weir_private_clock_ns(void); /* CLOCK_MONOTONIC */
+
+/* ---- the segment's home ----
+ * Its pages go into another file or map, and stay where they are for who records: no record is lost, and none waits, but
+ * those of levels, for as long as pages are copied. fd is weir's then, as home is. A reader that has the former home open finds
+ * that it counts no more. whole: a map that is all there, zeroed, and is mapped at once (fewer bytes are fine); else a file of tmpfs
+ * of just as many bytes as the segment, without any. start_time, boot_id: of this process, as in segment.h.
+ * WEIR_ELIMIT: its pages do not fit; WEIR_ENOMEM: no room for them, or a map is refused; WEIR_EUNSUPPORTED: private memory that
+ * somebody has recorded into. Then all is as it was. Threads: any.
+ * fd -1: nothing moves: bytes is set to the segment's, which is opened if there is none; where it is no private memory, home is
+ * what weir_status_read says of it from here on; NULL: as it is. */
+struct weir_private_home {
+	int fd;
+	bool whole;
+	uint64_t bytes;
+	const char *home;
+	uint64_t start_time;
+	uint8_t boot_id[16];
+	/* A level's cell whose old page was written to behind the copy, and whose new one, too. Locks are held. */
+	void (*both)(const void *segment, uint32_t cell, uint64_t *word, uint64_t final, uint64_t copied);
+};
+WEIR_API int weir_private_segment_move(struct weir_private_home *home);
 
 /* Numbers as text, without locale, without allocation; the length is returned and the text also ends in NUL.
  * decimal: (high * 2^64 + low) / 10^digits, exact, no trailing zeros in the fraction ("12", "0.0005"); out has 64 bytes.
@@ -74,6 +95,14 @@ WEIR_API void weir_private_ctx_tags_refuse(struct weir_ctx *ctx, uint32_t result
 WEIR_API bool weir_private_ctx_tag(struct weir_ctx *ctx, int tag, struct weir_str value, uint64_t place);
 WEIR_API struct weir_str weir_private_ctx_tag_value(const struct weir_ctx *ctx, int tag); /* ptr NULL: none */
 WEIR_API uint32_t weir_private_ctx_tags_result(const struct weir_ctx *ctx, uint64_t *expiry_ns); /* expiry_ns may be NULL */
+
+/* For probes: what a request is, as texts, of which none is empty ("-"); tenant: where it leaves the process by a label or an
+ * attribute. Zeros: there is no trace id yet. Signals: safe. */
+struct weir_private_about {
+	uint8_t trace_id[16];
+	char route[256], tenant[256], peer[256];
+};
+WEIR_API void weir_private_ctx_about(const struct weir_ctx *ctx, struct weir_private_about *about);
 
 WEIR_END_DECLS_
 #endif

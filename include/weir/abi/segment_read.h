@@ -1,7 +1,8 @@
 /* weir: reading a segment (segment.h) that somebody else writes, or wrote: in C, C++ and BPF programs, inline, without a call.
  *
  * All trust is in base and bytes: that memory may be read. Whatever stands in it, nothing outside it is read, and every walk
-XX *
+ * has a bound.
+ *
  *   struct weir_segment_reader r;
  *   if (weir_segment_open(&r, base, bytes) == WEIR_SEGMENT_FINE) {
  *     struct weir_segment_cursor at = {0, 0};
@@ -124,7 +125,11 @@ WEIR_SEGMENT_INLINE_ enum weir_segment_fault weir_segment_open(struct weir_segme
 	if (fault != WEIR_SEGMENT_FINE)
 		return fault;
 	r->base = WEIR_SEGMENT_CAST_(const unsigned char *, base);
+#ifdef __bpf__
+	r->bytes = bytes; /* a number that the verifier knows; what lies behind the segment's end is readable, and means nothing */
+#else
 	r->bytes = h->total_bytes < bytes ? h->total_bytes : bytes;
+#endif
 	directory = weir_segment_area_of(h, WEIR_PAGE_DIRECTORY, sizeof(struct weir_segment_entry));
 	blocks = weir_segment_area_of(h, WEIR_PAGE_BLOCKS, sizeof(struct weir_segment_block));
 	if (directory == 0 || blocks == 0)

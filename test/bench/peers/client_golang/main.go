@@ -239,6 +239,36 @@ func (b bench) records(opts prometheus.HistogramOpts, lowest, highest float64, t
 	})
 }
 
+// Each tenant has a series of its own: there is no "other".
+func (b bench) tenants(count int, skewed bool) {
+	const draws = 1 << 20
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bench_requests_total", Help: "Requests."},
+		[]string{"method", "code", "tenant"})
+	names := make([]string, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("tenant-%05d", i)
+		vec.WithLabelValues("GET", "200", names[i])
+	}
+	all := make([]string, draws)
+	seed := uint64(4)
+	if skewed {
+		seed = 5
+	}
+	for i := range all {
+		drawn := next(&seed)
+		if skewed {
+			all[i] = names[int(math.Pow(float64(count), float64(drawn>>11)/9007199254740992.0))-1]
+		} else {
+			all[i] = names[drawn%uint64(count)]
+		}
+	}
+	b.measure(func(n int) {
+		for i := range n {
+			vec.WithLabelValues("GET", "200", all[i%draws]).Inc()
+		}
+	})
+}
+
 func resident() float64 {
 	runtime.GC()
 	debug.FreeOSMemory()
@@ -295,6 +325,10 @@ func main() {
 				}
 			}
 		})
+	case "counter_add_tenant":
+		b.tenants(10, false)
+	case "counter_add_tenant_100k":
+		b.tenants(100000, true)
 	case "gauge_set":
 		gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bench_level", Help: "Level."})
 		b.measure(func(n int) {

@@ -51,6 +51,44 @@ void loop_add_labels(void *arg, unsigned, uint64_t count)
 	}
 }
 
+struct tenants {
+	prometheus::Family<prometheus::Counter> *family;
+	std::vector<std::string> all;
+};
+
+void loop_add_tenant(void *arg, unsigned, uint64_t count)
+{
+	auto *t = static_cast<tenants *>(arg);
+
+	for (uint64_t i = 0; i < count; i++) {
+		t->family->Add({{"method", "GET"}, {"code", "200"}, {"tenant", t->all[i % t->all.size()]}}).Increment();
+		bench_barrier();
+	}
+}
+
+// Each tenant has a series of its own.
+void measure_tenants(const bench &b, size_t count, bool skewed)
+{
+	prometheus::Registry registry;
+	tenants t{&prometheus::BuildCounter().Name("bench_requests_total").Help("Requests.").Register(registry), {}};
+	uint64_t seed = skewed ? 5 : 4;
+	char name[32];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "tenant-%05zu", i);
+		t.family->Add({{"method", "GET"}, {"code", "200"}, {"tenant", name}});
+	}
+	for (size_t i = 0; i < size_t{1} << 20; i++) {
+		uint64_t drawn = work_next(&seed);
+		double u = static_cast<double>(drawn >> 11) / 9007199254740992.0;
+
+		snprintf(name, sizeof name, "tenant-%05zu",
+		         skewed ? static_cast<size_t>(pow(static_cast<double>(count), u)) - 1 : static_cast<size_t>(drawn % count));
+		t.all.push_back(name);
+	}
+	bench_measure(&b, who, loop_add_tenant, &t);
+}
+
 void loop_set(void *arg, unsigned, uint64_t count)
 {
 	auto *gauge = static_cast<prometheus::Gauge *>(arg);
@@ -248,6 +286,10 @@ int main(int argc, char **argv)
 		bench_measure(&b, who, loop_add, &counter);
 		bench_require(counter.Value() > 0, "prometheus-cpp: nothing was counted");
 	}
+	if (bench_is(&b, "counter_add_tenant"))
+		measure_tenants(b, 10, false);
+	if (bench_is(&b, "counter_add_tenant_100k"))
+		measure_tenants(b, 100000, true);
 	if (bench_is(&b, "counter_add_labels")) {
 		labelled l;
 

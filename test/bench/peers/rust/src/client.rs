@@ -30,6 +30,13 @@ struct Owned {
     code: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByTenant {
+    method: &'static str,
+    code: &'static str,
+    tenant: String,
+}
+
 fn owned(i: usize) -> Owned {
     Owned { method: METHODS[i % 4].into(), route: route(i), code: CODES[i / 4 % 5].into() }
 }
@@ -92,6 +99,21 @@ fn records(bench: &Bench, seconds: Vec<f64>, all: Vec<Histogram>) {
     }
 }
 
+/// Each tenant has a series of its own; its name is copied at each call, since the crate takes no other.
+fn tenants_of(bench: &Bench, count: usize, skewed: bool) {
+    let vec = Family::<ByTenant, Counter>::default();
+    let of = |tenant: &str| ByTenant { method: "GET", code: "200", tenant: tenant.into() };
+    for i in 0..count {
+        vec.get_or_create(&of(&format!("tenant-{i:05}")));
+    }
+    let all = tenants(count, skewed);
+    bench.measure(WHO, |n| {
+        for i in 0..n {
+            vec.get_or_create(&of(black_box(&all[i % all.len()]))).inc();
+        }
+    });
+}
+
 pub fn run(bench: &Bench) {
     let row = bench.row.as_str();
     if let Some(count) = sized(row, "record_series_") {
@@ -122,6 +144,8 @@ pub fn run(bench: &Bench) {
                 }
             });
         }
+        "counter_add_tenant" => tenants_of(bench, 10, false),
+        "counter_add_tenant_100k" => tenants_of(bench, 100_000, true),
         "gauge_set" => {
             let gauge = Gauge::<i64>::default();
             bench.measure(WHO, |n| {

@@ -85,6 +85,20 @@ fn export(bench: &Bench, count: usize, snapshot: bool, text: bool) {
     });
 }
 
+/// Each tenant has a series of its own.
+fn tenants_of(bench: &Bench, count: usize, skewed: bool) {
+    let vec = IntCounterVec::new(Opts::new("bench_requests_total", "Requests."), &["method", "code", "tenant"]).unwrap();
+    for i in 0..count {
+        vec.with_label_values(&["GET", "200", &format!("tenant-{i:05}")]);
+    }
+    let all = tenants(count, skewed);
+    bench.measure(WHO, |n| {
+        for i in 0..n {
+            vec.with_label_values(&["GET", "200", black_box(&all[i % all.len()])]).inc();
+        }
+    });
+}
+
 pub fn run(bench: &Bench) {
     let row = bench.row.as_str();
     if let Some(count) = sized(row, "record_series_") {
@@ -117,6 +131,8 @@ pub fn run(bench: &Bench) {
                 }
             });
         }
+        "counter_add_tenant" => tenants_of(bench, 10, false),
+        "counter_add_tenant_100k" => tenants_of(bench, 100_000, true),
         "gauge_set" => {
             let gauge = IntGauge::new("bench_level", "Level.").unwrap();
             bench.measure(WHO, |n| (0..n).for_each(|i| black_box(&gauge).set(i as i64)));

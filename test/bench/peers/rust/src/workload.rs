@@ -35,6 +35,19 @@ pub fn lists() -> Vec<[&'static str; 3]> {
     shuffle(LISTS, 1).iter().map(|&i| [METHODS[i % 5], ROUTES[i / 5 % 20], CODES[i / 100]]).collect()
 }
 
+/// Tenants, in the order in which their requests come: even, or each tenfold of ranks has the same share.
+pub fn tenants(count: usize, skewed: bool) -> Vec<String> {
+    let mut seed = if skewed { 5 } else { 4 };
+    (0..1 << 20)
+        .map(|_| {
+            let drawn = next(&mut seed);
+            let u = (drawn >> 11) as f64 / 9007199254740992.0;
+            let i = if skewed { (count as f64).powf(u) as u64 - 1 } else { drawn % count as u64 };
+            format!("tenant-{i:05}")
+        })
+        .collect()
+}
+
 /// In ns.
 pub fn values(lowest: f64, highest: f64) -> Vec<u64> {
     let mut seed = 2;
